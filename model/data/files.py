@@ -1,0 +1,61 @@
+"""The files of a data set: from a folder the user has, or downloaded once; checked either way."""
+
+import hashlib
+from importlib import import_module
+from pathlib import Path
+
+from model.config import DataConfig
+from model.data.examples import Splits
+from model.errors import DataError
+
+
+def read_splits(data: DataConfig, folder: Path | None) -> Splits:
+    """The examples of a data set; see `locate` for the arguments.
+
+    Raises:
+        DataError: no such reader, or a file is not what it should be.
+    """
+    try:
+        reader = import_module(f"model.data.{data.reader}")
+    except ModuleNotFoundError as error:
+        raise DataError(f"there is no reader {data.reader!r} under model/data") from error
+    splits: Splits = reader.read(locate(data, folder))
+    return splits
+
+
+def locate(data: DataConfig, folder: Path | None) -> Path:
+    """The folder that holds every file, each with the right hash.
+
+    Args:
+        data: the recipe's data section.
+        folder: a folder that holds the files; None: download them to the user's cache.
+
+    Raises:
+        DataError: names the file, what was found and what was expected.
+    """
+    if folder is None:
+        return _download(data)
+    for name, expected in data.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing; expected a file with sha256 {expected}")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != expected:
+            raise DataError(f"{path} has sha256 {found}; expected {expected}")
+    return folder
+
+
+def _download(data: DataConfig) -> Path:
+    import pooch  # not needed where the files are at hand, as in evaluating beside a service
+
+    cache = pooch.create(
+        path=pooch.os_cache("regard") / data.reader,
+        base_url=data.url.rstrip("/") + "/",
+        registry={name: f"sha256:{expected}" for name, expected in data.files.items()},
+    )
+    for name in data.files:
+        try:
+            cache.fetch(name, progressbar=True)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{cache.get_url(name)} could not be fetched: {error}") from error
+    return Path(cache.path)

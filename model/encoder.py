@@ -1,0 +1,62 @@
+"""The Transformer encoder: self-attention and feed-forward layers in turn.
+
+Vaswani et al. 2017, section 3.1 (norm after each sublayer); Xiong et al. 2020, arXiv:2002.04745
+(norm before each).
+"""
+
+from torch import Tensor, nn
+
+from model.attention import MultiHeadSelfAttention
+from model.config import EncoderConfig
+
+
+class FeedForward(nn.Sequential):
+    """Two fully connected layers with a GELU between, applied to every position alone."""
+
+    def __init__(self, d_model: int, d_hidden: int):
+        super().__init__(nn.Linear(d_model, d_hidden), nn.GELU(), nn.Linear(d_hidden, d_model))
+
+
+class EncoderLayer(nn.Module):
+    """Attention, then feed-forward; each with a residual path and a layer norm."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.pre = config.norm == "pre"
+        self.attention = MultiHeadSelfAttention(
+            config.d_model, config.heads, config.score, config.dropout
+        )
+        self.feed_forward = FeedForward(config.d_model, config.d_hidden)
+        self.norm_attention = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        self.norm_feed_forward = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, length, d_model) -> the same, and weights (batch, heads, query, key)."""
+        if self.pre:
+            context, weights = self.attention(self.norm_attention(hidden), mask)
+            hidden = hidden + self.dropout(context)
+            update = self.feed_forward(self.norm_feed_forward(hidden))
+            return hidden + self.dropout(update), weights
+        context, weights = self.attention(hidden, mask)
+        hidden = self.norm_attention(hidden + self.dropout(context))
+        update = self.feed_forward(hidden)
+        return self.norm_feed_forward(hidden + self.dropout(update)), weights
+
+
+class Encoder(nn.Module):
+    """A stack of layers; with norm before the sublayers, one more norm closes the stack."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        last = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        self.norm = last if config.norm == "pre" else nn.Identity()
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(batch, length, d_model) -> the same, and one weights tensor a layer."""
+        weights = []
+        for layer in self.layers:
+            hidden, layer_weights = layer(hidden, mask)
+            weights.append(layer_weights)
+        return self.norm(hidden), weights

@@ -1,0 +1,152 @@
+"""Text or words -> token ids; the same code in training and in serving.
+
+A word's label is read at its first piece (Devlin et al. 2019, section 5.3).
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from model.errors import InputError
+
+CHUNK = re.compile(r"\S+")
+SURROGATE = re.compile("[\ud800-\udfff]")
+CACHED_WORDS = 20_000
+CACHED_LENGTH = 32  # longer words are not cached, so that the cache stays small
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """One input, ready for the network.
+
+    Attributes:
+        token_ids: int64 (length,), special tokens included.
+        words: (start, end) of each word in the text, in Unicode code points, end exclusive;
+            None where words were given.
+        first: the position of each word's first piece.
+        pieces: for each position (word, start, end), offsets within the word; None: special.
+    """
+
+    token_ids: NDArray[np.int64]
+    words: list[Span] | None
+    first: list[int]
+    pieces: list[tuple[int, int, int] | None]
+
+
+def split_words(text: str) -> list[Span]:
+    """Split at white space; punctuation and symbols at a word's edges are words of their own.
+
+    "don't go to p.m., ok?" -> don't | go | to | p.m | . | , | ok | ?
+    """
+    words: list[Span] = []
+    for chunk in CHUNK.finditer(text):
+        start, end = chunk.span()
+        if chunk.group().isalnum():
+            words.append((start, end))
+            continue
+        while start < end and _is_punctuation(text[start]):
+            words.append((start, start + 1))
+            start += 1
+        stop = end
+        while stop > start and _is_punctuation(text[stop - 1]):
+            stop -= 1
+        if stop > start:
+            words.append((start, stop))
+        words.extend((i, i + 1) for i in range(stop, end))
+    return words
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
+
+
+class TextPreprocessor:
+    """Holds a tokenizer; encodes one input at a time. Safe to use from several threads.
+
+    Args:
+        tokenizer: the contents of a `tokenizer.json`. Its vocabulary must have [CLS], [SEP]
+            and [UNK]; what a user types is never read as a special token.
+        max_length: positions a network takes, special tokens included.
+    """
+
+    def __init__(self, tokenizer: str, max_length: int):
+        self.tokenizer = Tokenizer.from_str(tokenizer)
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True
+        self.max_length = max_length
+        self._first, self._last, self._unknown = (
+            self._special_id(token) for token in ("[CLS]", "[SEP]", "[UNK]")
+        )
+        self._cached_pieces = lru_cache(maxsize=CACHED_WORDS)(self._pieces)
+
+    def encode_text(self, text: str) -> EncodedText:
+        """Split into words and encode; words that have no visible character are left out.
+
+        Raises:
+            InputError: nothing to encode, or more than `max_length` positions.
+        """
+        text = SURROGATE.sub("\ufffd", text)
+        kept, encoded = [], []
+        for start, end in split_words(text):
+            pieces = self._word(text[start:end])
+            if pieces[0]:
+                kept.append((start, end))
+                encoded.append(pieces)
+        return self._join(encoded, kept)
+
+    def encode_words(self, words: list[str]) -> EncodedText:
+        """Encode words as given; one that has no visible character is an unknown word.
+
+        Raises:
+            InputError: nothing to encode, or more than `max_length` positions.
+        """
+        encoded = [self._word(SURROGATE.sub("\ufffd", word)) for word in words]
+        if not any(ids for ids, _ in encoded):
+            encoded = []
+        unknown = ((self._unknown,), ((0, 0),))
+        return self._join([pieces if pieces[0] else unknown for pieces in encoded], None)
+
+    def _word(self, word: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
+        return self._cached_pieces(word) if len(word) <= CACHED_LENGTH else self._pieces(word)
+
+    def _pieces(self, word: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
+        encoding = self.tokenizer.encode(word, add_special_tokens=False)
+        return tuple(encoding.ids), tuple(encoding.offsets)
+
+    def _join(
+        self,
+        encoded: list[tuple[tuple[int, ...], tuple[Span, ...]]],
+        words: list[Span] | None,
+    ) -> EncodedText:
+        if not encoded:
+            raise InputError("no visible character in the input; at least one word is needed")
+        token_ids = [self._first]
+        first = []
+        pieces: list[tuple[int, int, int] | None] = [None]
+        for index, (ids, offsets) in enumerate(encoded):
+            first.append(len(token_ids))
+            token_ids.extend(ids)
+            pieces.extend((index, start, end) for start, end in offsets)
+        token_ids.append(self._last)
+        pieces.append(None)
+        if len(token_ids) > self.max_length:
+            raise InputError(f"{len(token_ids)} positions; at most {self.max_length} are allowed")
+        return EncodedText(np.array(token_ids, np.int64), words, first, pieces)
+
+    def special_text(self, token_id: int) -> str:
+        """The name of a special token: [CLS] or [SEP]."""
+        return str(self.tokenizer.id_to_token(token_id))
+
+    def _special_id(self, token: str) -> int:
+        token_id = self.tokenizer.token_to_id(token)
+        if token_id is None:
+            raise InputError(f"the tokenizer has no {token}")
+        return int(token_id)

@@ -1,0 +1,135 @@
+"""A recipe (TOML) says how one model is made: data, encoder, heads, training."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, ValidationError, model_validator
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.trainers import WordPieceTrainer
+
+from model import pretrained
+from model.checkpoint import Checkpoint
+from model.config import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    DistillConfig,
+    EncoderConfig,
+    FrontendConfig,
+    HeadConfig,
+    ModelConfig,
+    TrainConfig,
+)
+from model.data.examples import Example, Splits
+from model.data.files import read_splits
+from model.errors import DataError, explain
+from model.network import Network
+from model.pretrained import PretrainedConfig
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+class RecipeHead(Config):
+    """A head; its labels are those of the training data."""
+
+    name: str
+    kind: Literal["token", "sequence"]
+
+
+class Recipe(Config):
+    """Either `pretrained`, or `frontend` and `encoder` for a network trained from nothing."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    description: str
+    license: str = Field(description="of the trained model")
+    data: DataConfig
+    heads: tuple[RecipeHead, ...] = Field(min_length=1)
+    pretrained: PretrainedConfig | None = None
+    frontend: FrontendConfig | None = None
+    encoder: EncoderConfig | None = None
+    dropout: float | None = Field(default=None, description="in place of the backbone's own")
+    augment: AugmentConfig = AugmentConfig()
+    distill: DistillConfig | None = None
+    training: TrainConfig
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        own = self.frontend is not None and self.encoder is not None
+        if own == (self.pretrained is not None):
+            raise ValueError("give either [pretrained], or both [frontend] and [encoder]")
+        return self
+
+
+@dataclass
+class Prepared:
+    """What a recipe and its data give: an untrained network, and the examples."""
+
+    checkpoint: Checkpoint
+    splits: Splits
+
+
+def read(path: Path) -> Recipe:
+    """Parse a recipe.
+
+    Raises:
+        DataError: the file is missing, not TOML, or not a recipe; says where.
+    """
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        raise DataError(f"{path}: {explain(error)}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
+    """Read the data (see `model.data.files`) and build the network training starts from."""
+    splits = read_splits(recipe.data, folder)
+    torch.manual_seed(recipe.training.seed)
+    if recipe.pretrained:
+        source = pretrained.locate(recipe.pretrained)
+        tokenizer = (source / "tokenizer.json").read_text("utf-8")
+        frontend, encoder = pretrained.read_config(source)
+        if recipe.dropout is not None:
+            encoder = encoder.model_copy(update={"dropout": recipe.dropout})
+    else:
+        tokenizer = train_tokenizer(splits.train, recipe.frontend.vocabulary)
+        frontend, encoder = recipe.frontend, recipe.encoder
+    heads = tuple(
+        HeadConfig(name=head.name, kind=head.kind, labels=_labels(splits.train, head))
+        for head in recipe.heads
+    )
+    network = Network(ModelConfig(frontend=frontend, encoder=encoder, heads=heads))
+    if recipe.pretrained:
+        pretrained.load_backbone(network, source)
+    return Prepared(Checkpoint(network, tokenizer, {}), splits)
+
+
+def train_tokenizer(examples: list[Example], vocabulary: int) -> str:
+    """A lower-casing WordPiece tokenizer learned from the training words, as JSON."""
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIAL), show_progress=False
+    )
+    tokenizer.train_from_iterator((word for e in examples for word in e.words), trainer)
+    return str(tokenizer.to_str())
+
+
+def _labels(examples: list[Example], head: RecipeHead) -> tuple[str, ...]:
+    """The labels seen; for BIO tags both B- and I- of every type, after O."""
+    targets = [example.targets[head.name] for example in examples]
+    if head.kind == "sequence":
+        return tuple(sorted(set(targets)))
+    seen = {tag for tags in targets for tag in tags}
+    types = sorted({tag[2:] for tag in seen if tag[:2] in ("B-", "I-")})
+    if seen - {"O"} <= {f"{prefix}-{name}" for name in types for prefix in "BI"}:
+        return ("O", *(f"{prefix}-{name}" for name in types for prefix in "BI"))
+    return tuple(sorted(seen))

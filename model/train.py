@@ -1,0 +1,271 @@
+"""The training loop: AdamW, one-cycle rate, dev metrics each epoch, resume.
+
+Every epoch draws its randomness from the seed and its own number, so a run that was killed and
+resumed gives the same weights as one that was not.
+"""
+
+import json
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from model import checkpoint as checkpoints
+from model.checkpoint import Checkpoint
+from model.data.augment import Augmenter
+from model.data.examples import Example
+from model.errors import DataError
+from model.evaluate import Arrays, evaluate
+from model.heads import HEADS, IGNORED
+from model.network import Network
+from model.preprocess.batch import pad
+from model.preprocess.text import TextPreprocessor
+from model.recipe import Prepared, Recipe
+
+SORTED_BATCHES = 50  # batches whose examples are sorted by length together
+
+
+@dataclass
+class Batch:
+    """token_ids and valid (batch, length); targets by head: (batch, length) or (batch,)."""
+
+    token_ids: Tensor
+    valid: Tensor
+    targets: dict[str, Tensor]
+
+
+def train(recipe: Recipe, prepared: Prepared, out: Path) -> Checkpoint:
+    """Train, or go on where a killed run in `out` was.
+
+    Writes to `out`: best.safetensors (the checkpoint with the best exact match on dev),
+    last.safetensors (to resume from), metrics.jsonl (a line an epoch).
+
+    Raises:
+        DataError: `out` holds a run of another recipe, or the loss is no longer finite.
+    """
+    run = _Run(recipe, prepared, out)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    ) as progress:
+        for epoch in range(run.resume(), recipe.training.epochs):
+            run.epoch(epoch, progress)
+    return checkpoints.load(run.best_path)
+
+
+def torch_run(network: Network):
+    """The network as `evaluate` wants it, numpy in and out."""
+
+    def run(token_ids: NDArray[np.int64], valid: NDArray[np.bool_]) -> Arrays:
+        with torch.inference_mode():
+            output = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
+        return {name: logits.numpy() for name, logits in output.logits.items()}
+
+    return run
+
+
+class _Run:
+    def __init__(self, recipe: Recipe, prepared: Prepared, out: Path):
+        self.recipe, self.config, self.splits = recipe, recipe.training, prepared.splits
+        self.checkpoint, self.network = prepared.checkpoint, prepared.checkpoint.network
+        self.preprocessor = self.checkpoint.preprocessor()
+        self.best_path, self.last_path = out / "best.safetensors", out / "last.safetensors"
+        self.metrics_path = out / "metrics.jsonl"
+        self.average = {n: t.clone() for n, t in self.network.state_dict().items()}
+        if not self.config.train_embeddings:
+            self.network.frontend.tokens.requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(list(_groups(self.network, recipe)), fused=True)
+        self.steps_an_epoch = math.ceil(len(self.splits.train) / self.config.batch_size)
+        self.teachers = [
+            checkpoints.load(Path(path)).network
+            for path in (recipe.distill.teachers if recipe.distill else ())
+        ]
+        token = next((head.name for head in recipe.heads if head.kind == "token"), None)
+        self.augment = token and Augmenter(self.splits.train, recipe.augment, token)
+        self.best = -1.0
+
+    def epoch(self, epoch: int, progress: Progress) -> None:
+        """One pass over the training examples, then dev."""
+        started, losses = time.monotonic(), []
+        torch.manual_seed(self.config.seed * 10_000 + epoch)
+        self.network.train()
+        task = progress.add_task(f"epoch {epoch + 1}", total=self.steps_an_epoch)
+        for step, batch in enumerate(self._batches(random.Random(f"{self.config.seed} {epoch}"))):
+            losses.append(self._step(batch, epoch * self.steps_an_epoch + step))
+            progress.advance(task)
+        metrics = self._evaluate()
+        row = {"epoch": epoch + 1, "loss": sum(losses) / len(losses), **metrics}
+        row["seconds"] = time.monotonic() - started
+        summary = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k != "epoch")
+        progress.update(task, description=f"epoch {epoch + 1}: {summary}")
+        self._save(epoch, metrics, row)
+
+    def _step(self, batch: Batch, step: int) -> float:
+        rate = one_cycle(step, self.config.epochs * self.steps_an_epoch, self.config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["peak"]
+        loss = self._loss(batch)
+        if not math.isfinite(value := loss.item()):
+            raise DataError(f"the loss is {value} at step {step}; try a lower learning_rate")
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        if self.config.average:
+            decay = min(self.config.average, (1 + step) / (10 + step))
+            checkpoints.average(self.average, self.network.state_dict(), decay)
+        return value
+
+    def _loss(self, batch: Batch) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.network(batch.token_ids, batch.valid).logits
+            taught = self._teach(batch)
+        total = torch.zeros(())
+        for head in self.recipe.heads:
+            kind, target, ours = HEADS[head.kind], batch.targets[head.name], logits[head.name]
+            loss = kind.loss(ours.float(), target, self.config.label_smoothing)
+            if (distill := self.recipe.distill) is not None:
+                distance = kind.distance(
+                    ours.float(), taught[head.name], target, distill.temperature
+                )
+                loss = (1 - distill.weight) * loss + distill.weight * distance
+            total = total + loss
+        return total
+
+    def _teach(self, batch: Batch) -> dict[str, Tensor]:
+        """The teachers' mean probabilities by head."""
+        with torch.no_grad():
+            answers = [teacher(batch.token_ids, batch.valid).logits for teacher in self.teachers]
+        temperature = self.recipe.distill.temperature if self.recipe.distill else 1.0
+        return {
+            head.name: sum((a[head.name].float() / temperature).softmax(-1) for a in answers)
+            / max(1, len(answers))
+            for head in self.recipe.heads
+        }
+
+    def _batches(self, rng: random.Random) -> Iterator[Batch]:
+        """Shuffled; examples of like length together, so that little is padded."""
+        examples = [self.augment(e, rng) if self.augment else e for e in self.splits.train]
+        rng.shuffle(examples)
+        size = self.config.batch_size
+        chunk = size * SORTED_BATCHES
+        batches = []
+        for start in range(0, len(examples), chunk):
+            part = sorted(examples[start : start + chunk], key=lambda e: len(e.words))
+            batches.extend(part[i : i + size] for i in range(0, len(part), size))
+        rng.shuffle(batches)
+        for batch in batches:
+            yield collate(batch, self.checkpoint, self.preprocessor)
+
+    def _evaluate(self) -> dict[str, float]:
+        trained = {n: t.clone() for n, t in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average if self.config.average else trained)
+        self.network.eval()
+        heads = self.network.config.heads
+        metrics = evaluate(torch_run(self.network), self.preprocessor, heads, self.splits.dev)
+        if metrics["exact_match"] > self.best:
+            self.best = metrics["exact_match"]
+            self.checkpoint.about = {
+                "recipe": self.recipe.model_dump(mode="json"),
+                "dev": metrics,
+            }
+            checkpoints.save(self.checkpoint, self.best_path)
+        self.network.load_state_dict(trained)
+        return metrics
+
+    def _save(self, epoch: int, metrics: dict[str, float], row: dict[str, float]) -> None:
+        tensors = {f"weights.{n}": t for n, t in self.network.state_dict().items()}
+        tensors |= {f"average.{n}": t for n, t in self.average.items()}
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"{key}.{name}"] = value
+        rows = [*self._rows(epoch), json.dumps(row)]
+        self.metrics_path.write_text("\n".join(rows) + "\n", "utf-8")
+        metadata = {
+            "epoch": str(epoch + 1),
+            "best": repr(self.best),
+            "recipe": self.recipe.model_dump_json(),
+        }
+        checkpoints.write_tensors(tensors, metadata, self.last_path)
+
+    def _rows(self, epochs: int) -> list[str]:
+        if not self.metrics_path.is_file():
+            return []
+        return self.metrics_path.read_text("utf-8").splitlines()[:epochs]
+
+    def resume(self) -> int:
+        """The epoch to go on with."""
+        if not self.last_path.is_file():
+            return 0
+        tensors, metadata = checkpoints.read_tensors(self.last_path)
+        if metadata["recipe"] != self.recipe.model_dump_json():
+            raise DataError(f"{self.last_path} is a run of another recipe; choose another folder")
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+        self.network.load_state_dict(part("weights."))
+        self.average = part("average.")
+        moments = {key: part(f"{key}.") for key in ("step", "exp_avg", "exp_avg_sq")}
+        for name, parameter in self.network.named_parameters():
+            if name in moments["step"]:
+                self.optimizer.state[parameter] = {k: v[name] for k, v in moments.items()}
+        self.best = float(metadata["best"])
+        return int(metadata["epoch"])
+
+
+def collate(
+    examples: list[Example], checkpoint: Checkpoint, preprocessor: TextPreprocessor
+) -> Batch:
+    """Encode and pad; a token target stands at its word's first piece."""
+    encoded = [preprocessor.encode_words(list(example.words)) for example in examples]
+    token_ids, valid = pad([item.token_ids for item in encoded])
+    targets: dict[str, Tensor] = {}
+    for head in checkpoint.network.config.heads:
+        index = {label: i for i, label in enumerate(head.labels)}
+        if head.kind == "sequence":
+            targets[head.name] = torch.tensor([index[e.targets[head.name]] for e in examples])
+            continue
+        target = torch.full(token_ids.shape, IGNORED)
+        for row, (example, item) in enumerate(zip(examples, encoded, strict=True)):
+            tags = [index[tag] for tag in example.targets[head.name]]
+            target[row, item.first] = torch.tensor(tags)
+        targets[head.name] = target
+    return Batch(torch.from_numpy(token_ids), torch.from_numpy(valid), targets)
+
+
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """The rate over its peak: up in a line, down in a cosine (Smith and Topin 2019)."""
+    rising = max(1, round(steps * warmup))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def _groups(network: Network, recipe: Recipe) -> Iterator[dict]:
+    """Parameters with their peak rate: the deeper the layer the higher, the heads' own."""
+    config, layers = recipe.training, network.config.encoder.layers
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        depth = layers
+        if name.startswith("frontend."):
+            depth = -1
+        elif name.startswith("encoder.layers."):
+            depth = int(name.split(".")[2])
+        scale = config.layer_decay ** (layers - 1 - depth) if depth < layers else 1.0
+        if name.startswith("heads."):
+            scale = config.head_rate
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        yield {
+            "params": [parameter],
+            "peak": config.learning_rate * scale,
+            "weight_decay": decay,
+        }

@@ -1,0 +1,127 @@
+"""The `regard` command: train, export, evaluate, predict, serve, models.
+
+Each command imports what it needs when it runs, so that serving needs no training library.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Self-attention as a service: train an encoder, export it, serve it over HTTP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# Else glibc gives large tensors back to the kernel and faults them in again at every step.
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "8589934592",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder with the data set's files. [default: downloaded once]"),
+]
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe, a TOML file.")],
+    data: DataOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run. [default: runs/NAME]")
+    ] = None,
+) -> None:
+    """Train a model. Started again on the same folder, goes on after the last finished epoch."""
+    if not MALLOC.keys() <= os.environ.keys():
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], MALLOC | os.environ)
+    from model import recipe as recipes
+    from model.train import train as run
+
+    made = recipes.read(recipe)
+    folder = out or Path("runs") / made.name
+    checkpoint = run(made, recipes.prepare(made, data), folder)
+    typer.echo(f"{folder}/best.safetensors: {_percent(checkpoint.about['dev'])}")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="best.safetensors of a run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    data: DataOption = None,
+    precision: Annotated[str, typer.Option(help="Which of fp32,fp16,int8.")] = "int8",
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1",
+) -> None:
+    """Turn a checkpoint into a bundle, verified against torch and on the dev split."""
+    from export.export import CONVERT
+    from export.export import export as run
+    from model import checkpoint as checkpoints
+    from model.data.files import read_splits
+    from model.recipe import Recipe
+
+    precisions = precision.split(",")
+    if unknown := set(precisions) - set(CONVERT):
+        raise ValueError(f"unknown precision {sorted(unknown)}; allowed: {', '.join(CONVERT)}")
+    loaded = checkpoints.load(checkpoint)
+    made = Recipe.model_validate(loaded.about["recipe"])
+    manifest = run(loaded, read_splits(made.data, data).dev, out, precisions, version)
+    for name, graph in manifest.graphs.items():
+        size = manifest.files[graph.file].bytes / 1e6
+        typer.echo(f"{out}/{graph.file}: {size:.1f} MB, {_percent(graph.dev)}")
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: DataOption = None,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "int8",
+    typed: Annotated[bool, typer.Option(help="On a cased and punctuated copy.")] = False,
+) -> None:
+    """Print the metrics of a bundle on its data set, as JSON."""
+    from export.bundle import read_file, read_manifest
+    from export.runtime import Runner
+    from model.data.augment import typed_copy
+    from model.data.files import read_splits
+    from model.evaluate import evaluate as run
+    from model.preprocess.text import TextPreprocessor
+
+    manifest = read_manifest(bundle)
+    if precision not in manifest.graphs:
+        raise ValueError(f"{bundle} has no {precision}; it has {', '.join(manifest.graphs)}")
+    if split not in ("train", "dev", "test"):
+        raise ValueError(f"unknown split {split!r}; allowed: train, dev, test")
+    examples = getattr(read_splits(manifest.data, data), split)
+    if typed:
+        head = next(head.name for head in manifest.heads if head.kind == "token")
+        examples = typed_copy(examples, head)
+    graph = read_file(manifest, bundle, manifest.graphs[precision].file)
+    tokenizer = read_file(manifest, bundle, "tokenizer.json").decode()
+    runner = Runner(graph, [head.name for head in manifest.heads])
+    preprocessor = TextPreprocessor(tokenizer, manifest.max_length)
+    metrics = run(runner, preprocessor, manifest.heads, examples)
+    typer.echo(json.dumps({name: round(value, 4) for name, value in metrics.items()}))
+
+
+def _percent(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {100 * value:.2f}" for name, value in metrics.items())
+
+
+def main() -> None:
+    """Run the command; what the user can mend is told in one line, with exit code 1."""
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        typer.echo(f"regard: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
