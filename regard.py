@@ -110,6 +110,102 @@ def evaluate(
     typer.echo(json.dumps({name: round(value, 4) for name, value in metrics.items()}))
 
 
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="Name of a model, or folder of a bundle.")],
+    file: Annotated[Path | None, typer.Argument(help="[default: standard input]")] = None,
+    json_lines: Annotated[
+        bool, typer.Option("--jsonl", help='Lines are JSON: "text" or {"words": [...]}.')
+    ] = False,
+) -> None:
+    """Answer each line of a file with a line of JSON.
+
+    A file named *.jsonl is read as JSON lines. A line that cannot be answered gives {"error": ...}
+    in its place, and exit code 1 at the end.
+    """
+    import asyncio
+
+    from service.settings import Settings
+
+    settings = Settings()
+    folder = Path(model) if Path(model).is_dir() else settings.bundles / model
+    if not folder.is_dir():
+        raise ValueError(f"there is no model {model!r} in {settings.bundles}, and no such folder")
+    failed = asyncio.run(_predict(folder, file, json_lines or _is_jsonl(file)))
+    if failed:
+        typer.echo(f"regard: {failed} lines could not be answered", err=True)
+        raise typer.Exit(1)
+
+
+async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
+    """The number of lines that failed."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from service.lines import predict_lines
+    from service.predictor import Predictor
+    from service.session import cpu_quota
+    from service.settings import Settings
+    from service.telemetry import Metrics
+
+    predictor = Predictor(folder, Settings(), cpu_quota(), Metrics())
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed} lines"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    failed = 0
+    with file.open(encoding="utf-8") if file else sys.stdin as lines, progress:
+        task = progress.add_task("", total=None)
+        async for line, good in predict_lines(predictor, lines, json_lines):
+            failed += not good
+            sys.stdout.buffer.write(line + b"\n")
+            progress.advance(task)
+    sys.stdout.flush()
+    await predictor.close()
+    return failed
+
+
+def _is_jsonl(file: Path | None) -> bool:
+    return file is not None and file.suffix == ".jsonl"
+
+
+@app.command()
+def models() -> None:
+    """List the bundles that would be served, with their measured accuracy."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from export.bundle import MANIFEST, read_manifest
+    from service.settings import Settings
+
+    table = Table("model", "version", "heads", "precision", "MB", "test", "description")
+    for path in sorted(Settings().bundles.glob(f"*/{MANIFEST}")):
+        manifest = read_manifest(path.parent)
+        for precision, graph in manifest.graphs.items():
+            table.add_row(
+                manifest.name,
+                manifest.version,
+                ", ".join(f"{head.name} ({len(head.labels)})" for head in manifest.heads),
+                precision,
+                f"{manifest.files[graph.file].bytes / 1e6:.1f}",
+                _percent(manifest.test),
+                manifest.description,
+            )
+    Console().print(table)
+
+
+@app.command()
+def serve() -> None:
+    """Serve every bundle over HTTP. Settings: REGARD_* in the environment (docs/settings.md)."""
+    from service.server import serve as run
+    from service.settings import Settings
+
+    run(Settings())
+
+
 def _percent(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {100 * value:.2f}" for name, value in metrics.items())
 

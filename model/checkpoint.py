@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -61,7 +60,7 @@ def load(path: Path) -> Checkpoint:
         network = Network(ModelConfig.model_validate_json(metadata["config"]))
         network.load_state_dict(tensors)
         checkpoint = Checkpoint(network, metadata["tokenizer"], json.loads(metadata["about"]))
-    except (KeyError, ValidationError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise DataError(f"{path} is not a checkpoint of this version: {error}") from error
     network.eval()
     return checkpoint

@@ -1,8 +1,10 @@
 """What a network is made of and how it is trained; frozen, to and from JSON."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Score = Literal["dot", "additive"]
 Positions = Literal["sinusoidal", "learned", "none"]
@@ -59,6 +61,13 @@ class HeadConfig(Config):
     kind: Literal["token", "sequence"]
     labels: tuple[str, ...] = Field(min_length=2)
 
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := _twice(labels):
+            raise ValueError(f"labels given twice: {twice}")
+        return labels
+
 
 class ModelConfig(Config):
     """Everything needed to build a `Network`."""
@@ -66,6 +75,17 @@ class ModelConfig(Config):
     frontend: FrontendConfig
     encoder: EncoderConfig
     heads: tuple[HeadConfig, ...] = Field(min_length=1)
+
+    @field_validator("heads")
+    @classmethod
+    def _names_differ(cls, heads: tuple[HeadConfig, ...]) -> tuple[HeadConfig, ...]:
+        if twice := _twice(head.name for head in heads):
+            raise ValueError(f"names given twice: {twice}")
+        return heads
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 class TrainConfig(Config):

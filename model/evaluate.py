@@ -24,8 +24,10 @@ def evaluate(
     heads: Sequence[HeadConfig],
     examples: Sequence[Example],
 ) -> dict[str, float]:
-    """Metrics by name: `<head>.f1` and `<head>.accuracy` of token heads (BIO: over spans, and over
-    words), `<head>.accuracy` of sequence heads, `exact_match`: every head right.
+    """Metrics by name.
+
+    `<head>.accuracy` over the words of token heads and the inputs of sequence heads, `<head>.f1`
+    over the spans of BIO heads, and `exact_match`: every head right.
 
     Args:
         run: token ids and valid (batch, length) -> logits by head name.
@@ -46,7 +48,8 @@ def evaluate(
         if TokenDecoder(head.labels).bio:
             spans = [bio_spans(tags) for tags in gold], [bio_spans(tags) for tags in found]
             metrics[f"{head.name}.f1"] = span_f1(*spans).f1
-    metrics["exact_match"] = accuracy([example.targets for example in examples], answers)
+    gold = [{head.name: example.targets[head.name] for head in heads} for example in examples]
+    metrics["exact_match"] = accuracy(gold, answers)
     return metrics
 
 

@@ -25,9 +25,8 @@ class TokenHead(nn.Module):
 
     @staticmethod
     def distance(logits: Tensor, teacher: Tensor, target: Tensor, temperature: float) -> Tensor:
-        """Cross-entropy to the teacher's probabilities (batch, length, labels) where labelled."""
-        labelled = target != IGNORED
-        return temperature**2 * cross_entropy(logits[labelled] / temperature, teacher[labelled])
+        """Cross-entropy to the teacher's probabilities (labelled positions, labels)."""
+        return temperature**2 * cross_entropy(logits[target != IGNORED] / temperature, teacher)
 
 
 class SequenceHead(nn.Module):

@@ -112,15 +112,41 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
 
 
 def train_tokenizer(examples: list[Example], vocabulary: int) -> str:
-    """A lower-casing WordPiece tokenizer learned from the training words, as JSON."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    """A lower-casing WordPiece tokenizer learned from the training words, as JSON.
+
+    The trainer numbers the pieces of one inner character in an order of chance and breaks ties
+    by number; here they are named beforehand, so the same words give the same tokenizer.
+
+    Raises:
+        DataError: the words have more different characters than `vocabulary` has room for.
+    """
+    words = [word for example in examples for word in example.words]
+    tokenizer = _word_piece({})
+    parts = {
+        part
+        for word in set(words)
+        for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+            tokenizer.normalizer.normalize_str(word)
+        )
+    }
+    inner = sorted({f"##{character}" for part in parts for character in part[1:]})
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=[*SPECIAL, *inner], show_progress=False
+    )
+    tokenizer.train_from_iterator(words, trainer)
+    pieces = tokenizer.get_vocab()
+    if len(pieces) > vocabulary:
+        raise DataError(f"vocabulary is {vocabulary}; the characters alone need {len(pieces)}")
+    tokenizer = _word_piece(pieces)
+    tokenizer.add_special_tokens(list(SPECIAL))
+    return str(tokenizer.to_str())
+
+
+def _word_piece(pieces: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(WordPiece(pieces, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(SPECIAL), show_progress=False
-    )
-    tokenizer.train_from_iterator((word for e in examples for word in e.words), trainer)
-    return str(tokenizer.to_str())
+    return tokenizer
 
 
 def _labels(examples: list[Example], head: RecipeHead) -> tuple[str, ...]:

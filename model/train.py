@@ -20,8 +20,11 @@ from torch import Tensor
 
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
+from model.config import DistillConfig
+from model.config import AugmentConfig
 from model.data.augment import Augmenter
 from model.data.examples import Example
+from model.decode import TokenDecoder
 from model.errors import DataError
 from model.evaluate import Arrays, evaluate
 from model.heads import HEADS, IGNORED
@@ -37,6 +40,7 @@ SORTED_BATCHES = 50  # batches whose examples are sorted by length together
 class Batch:
     """token_ids and valid (batch, length); targets by head: (batch, length) or (batch,)."""
 
+    examples: list[Example]
     token_ids: Tensor
     valid: Tensor
     targets: dict[str, Tensor]
@@ -49,7 +53,8 @@ def train(recipe: Recipe, prepared: Prepared, out: Path) -> Checkpoint:
     last.safetensors (to resume from), metrics.jsonl (a line an epoch).
 
     Raises:
-        DataError: `out` holds a run of another recipe, or the loss is no longer finite.
+        DataError: `out` holds a run of another recipe, its tags cannot be augmented, or the loss is
+            no longer finite.
     """
     run = _Run(recipe, prepared, out)
     with Progress(
@@ -83,12 +88,8 @@ class _Run:
             self.network.frontend.tokens.requires_grad_(False)
         self.optimizer = torch.optim.AdamW(list(_groups(self.network, recipe)), fused=True)
         self.steps_an_epoch = math.ceil(len(self.splits.train) / self.config.batch_size)
-        self.teachers = [
-            checkpoints.load(Path(path)).network
-            for path in (recipe.distill.teachers if recipe.distill else ())
-        ]
-        token = next((head.name for head in recipe.heads if head.kind == "token"), None)
-        self.augment = token and Augmenter(self.splits.train, recipe.augment, token)
+        self.teacher = recipe.distill and Teacher(recipe.distill)
+        self.augment = _augmenter(recipe, prepared)
         self.best = -1.0
 
     def epoch(self, epoch: int, progress: Progress) -> None:
@@ -126,29 +127,19 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(batch.token_ids, batch.valid).logits
-            taught = self._teach(batch)
+        taught = self.teacher(batch.examples) if self.teacher else {}
         total = torch.zeros(())
         for head in self.recipe.heads:
             kind, target, ours = HEADS[head.kind], batch.targets[head.name], logits[head.name]
             loss = kind.loss(ours.float(), target, self.config.label_smoothing)
-            if (distill := self.recipe.distill) is not None:
+            if self.teacher:
+                distill = self.teacher.config
                 distance = kind.distance(
                     ours.float(), taught[head.name], target, distill.temperature
                 )
                 loss = (1 - distill.weight) * loss + distill.weight * distance
             total = total + loss
         return total
-
-    def _teach(self, batch: Batch) -> dict[str, Tensor]:
-        """The teachers' mean probabilities by head."""
-        with torch.no_grad():
-            answers = [teacher(batch.token_ids, batch.valid).logits for teacher in self.teachers]
-        temperature = self.recipe.distill.temperature if self.recipe.distill else 1.0
-        return {
-            head.name: sum((a[head.name].float() / temperature).softmax(-1) for a in answers)
-            / max(1, len(answers))
-            for head in self.recipe.heads
-        }
 
     def _batches(self, rng: random.Random) -> Iterator[Batch]:
         """Shuffled; examples of like length together, so that little is padded."""
@@ -221,6 +212,32 @@ class _Run:
         return int(metadata["epoch"])
 
 
+class Teacher:
+    """The mean probabilities of trained networks, whatever their tokenizers."""
+
+    def __init__(self, config: DistillConfig):
+        self.config = config
+        loaded = [checkpoints.load(Path(path)) for path in config.teachers]
+        self.networks = [(each.network.bfloat16(), each.preprocessor()) for each in loaded]
+
+    @torch.no_grad()
+    def __call__(self, examples: list[Example]) -> dict[str, Tensor]:
+        """By head: (words of all examples, labels) of token heads, (batch, labels) of others."""
+        means: dict[str, Tensor] = {}
+        for network, preprocessor in self.networks:
+            encoded = [preprocessor.encode_words(list(example.words)) for example in examples]
+            token_ids, valid = pad([item.token_ids for item in encoded])
+            output = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
+            rows = [row for row, item in enumerate(encoded) for _ in item.first]
+            first = [position for item in encoded for position in item.first]
+            for head in network.config.heads:
+                logits = output.logits[head.name]
+                chosen = logits[rows, first] if head.kind == "token" else logits
+                share = (chosen.float() / self.config.temperature).softmax(-1) / len(self.networks)
+                means[head.name] = means.get(head.name, 0) + share
+        return means
+
+
 def collate(
     examples: list[Example], checkpoint: Checkpoint, preprocessor: TextPreprocessor
 ) -> Batch:
@@ -238,7 +255,7 @@ def collate(
             tags = [index[tag] for tag in example.targets[head.name]]
             target[row, item.first] = torch.tensor(tags)
         targets[head.name] = target
-    return Batch(torch.from_numpy(token_ids), torch.from_numpy(valid), targets)
+    return Batch(examples, torch.from_numpy(token_ids), torch.from_numpy(valid), targets)
 
 
 def one_cycle(step: int, steps: int, warmup: float) -> float:
@@ -247,6 +264,15 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | None:
+    if recipe.augment == AugmentConfig():
+        return None
+    tagged = [h for h in prepared.checkpoint.network.config.heads if h.kind == "token"]
+    if len(tagged) != 1 or not TokenDecoder(tagged[0].labels).bio:
+        raise DataError("[augment] needs exactly one token head, with BIO tags")
+    return Augmenter(prepared.splits.train, recipe.augment, tagged[0].name)
 
 
 def _groups(network: Network, recipe: Recipe) -> Iterator[dict]:

@@ -46,7 +46,7 @@ def locate(data: DataConfig, folder: Path | None) -> Path:
 
 
 def _download(data: DataConfig) -> Path:
-    import pooch  # not needed where the files are at hand, as in evaluating beside a service
+    import pooch  # noqa: PLC0415  not needed where the files are at hand, as beside a service
 
     cache = pooch.create(
         path=pooch.os_cache("regard") / data.reader,

@@ -1,0 +1,184 @@
+"""The service beside its ceiling: workloads (a), one utterance a request, and (c), 64 a request.
+
+    python bench/serving.py --data DIR [--bundle bundles/assistant] [--pairs 5]
+
+Raw and service take turns on core 0, the load generator (wrk) has core 1; ratios are the medians of
+paired runs. Needs wrk and two cores. DIR holds SNIPS (test/seq.in).
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import machine
+
+ROOT = Path(__file__).parent.parent
+PORT = 8123
+SECONDS = 4
+TEXTS_A_REQUEST = 64
+
+
+class RawProcess:
+    """`raw.py` on core 0."""
+
+    def __init__(self, bundle: Path, texts: Path, precision: str = "int8"):
+        command = ["taskset", "-c", "0", sys.executable, "bench/raw.py", bundle, precision, texts]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, name: str, *arguments: int) -> dict[str, float]:
+        """Call a method of `raw.Raw`."""
+        print(json.dumps([name, *arguments]), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+
+@contextmanager
+def serving(bundle: Path) -> Iterator[tuple[subprocess.Popen, float]]:
+    """The service on core 0 with one bundle; yields it and the seconds from exec to first answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / bundle.name).symlink_to(bundle.resolve())
+        command = ["taskset", "-c", "0", sys.executable, "-m", "regard", "serve"]
+        settings = {"REGARD_BUNDLES": folder, "REGARD_PORT": str(PORT)}
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL
+        )
+        try:
+            yield process, first_answer() - started
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def first_answer() -> float:
+    """The moment of the first answer."""
+    while True:
+        try:
+            answer = httpx.post(f"http://127.0.0.1:{PORT}/v1/predict", json={"inputs": "hello"})
+            answer.raise_for_status()
+            return time.monotonic()
+        except httpx.TransportError:
+            time.sleep(0.01)
+
+
+def wrk(connections: int, bodies: Path) -> dict[str, float]:
+    """Load from core 1; requests/s, latencies in milliseconds, failed requests."""
+    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s"]
+    script = ["-s", str(ROOT / "bench/load.lua"), f"http://127.0.0.1:{PORT}/v1/predict"]
+    done = subprocess.run([*command, *script, "--", bodies], capture_output=True, check=True)
+    row = json.loads(done.stdout.splitlines()[-1])
+    return row | {"per_s": row["requests"] / row["seconds"]}
+
+
+def memory_mb(process: subprocess.Popen) -> float:
+    """Resident memory."""
+    status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def write_bodies(texts: list[str], each: int, path: Path) -> Path:
+    """One request body a line, `each` texts a request."""
+    groups = [texts[i : i + each] for i in range(0, len(texts) - each + 1, each)]
+    path.write_text("\n".join(json.dumps({"inputs": group}) for group in groups), "utf-8")
+    return path
+
+
+def ratio(pairs: list[tuple[float, float]]) -> float:
+    """Median of service over raw."""
+    return statistics.median(service / raw for raw, service in pairs)
+
+
+def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, object]:
+    """All of it: pairs of raw and service runs."""
+    lines = [" ".join(line.split()) for line in texts.read_text("utf-8").splitlines()]
+    one = write_bodies(lines, 1, folder / "one")
+    many = write_bodies(lines, TEXTS_A_REQUEST, folder / "many")
+    raw = RawProcess(bundle, texts)
+    workloads = {
+        "a, 1 connection": (("one_by_one",), 1, one, 1),
+        "a, 8 connections": (("waiting", 8), 8, one, 1),
+        "a, 64 connections": (("waiting", 64), 64, one, 1),
+        "c, 1 connection": (("waiting", TEXTS_A_REQUEST), 1, many, TEXTS_A_REQUEST),
+        "c, 8 connections": (("batched",), 8, many, TEXTS_A_REQUEST),
+    }
+    rows: dict[str, dict[str, list[dict[str, float]]]] = {
+        name: {"raw": [], "service": []} for name in workloads
+    }
+    with serving(bundle) as (process, cold_start):
+        before = memory_mb(process)
+        for _ in range(pairs):
+            for name, (call, connections, bodies, _each) in workloads.items():
+                rows[name]["raw"].append(raw(*call))
+                rows[name]["service"].append(wrk(connections, bodies))
+        after = memory_mb(process)
+    summary = {name: summarise(rows[name], workloads[name][3]) for name in workloads}
+    return {
+        "bundle": bundle.name,
+        "cold_start_s": cold_start,
+        "memory_mb": {"before": before, "after": after},
+        "summary": summary,
+        "runs": rows,
+    }
+
+
+def summarise(rows: dict[str, list[dict[str, float]]], each: int) -> dict[str, float]:
+    """Medians over the pairs; rates are utterances/s, latencies those of a request."""
+    raw, service = rows["raw"], rows["service"]
+    summary = {
+        "raw_per_s": statistics.median(row["per_s"] for row in raw),
+        "per_s": statistics.median(row["per_s"] * each for row in service),
+        "ratio": ratio([(a["per_s"], b["per_s"] * each) for a, b in zip(raw, service)]),
+        "failed": sum(row["failed"] for row in service),
+    }
+    for name in ("p50_ms", "p95_ms", "p99_ms"):
+        summary[name] = statistics.median(row[name] for row in service)
+    if "p50_ms" in raw[0]:
+        extra = [b["p50_ms"] - a["p50_ms"] for a, b in zip(raw, service)]
+        summary["p50_over_raw_ms"] = statistics.median(extra)
+    return summary
+
+
+def main(
+    data: Annotated[Path, typer.Option(envvar="REGARD_DATA", help="Folder with SNIPS.")],
+    bundle: Path = ROOT / "bundles/assistant",
+    pairs: int = 5,
+) -> None:
+    """Print the table, write results/serving.json."""
+    texts = next(p for p in (data / "test/seq.in", data / "snips/test/seq.in") if p.is_file())
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(bundle, texts, pairs, Path(folder))
+    columns = ("raw_per_s", "per_s", "ratio", "p50_ms", "p99_ms", "p50_over_raw_ms", "failed")
+    table = Table("workload", *columns, title=f"{bundle.name}, int8, one core")
+    for name, row in results["summary"].items():
+        table.add_row(name, *(f"{row[c]:.2f}" if c in row else "" for c in columns))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"exec to first answer {results['cold_start_s']:.2f} s, memory "
+        f"{results['memory_mb']['before']:.0f} -> {results['memory_mb']['after']:.0f} MB"
+    )
+    console.print(f"written: {machine.write('serving', results)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

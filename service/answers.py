@@ -1,0 +1,202 @@
+"""The JSON that /v1 answers with: typed dictionaries, which cost nothing to make."""
+
+from typing import Literal, NotRequired
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from service.errors import Fault
+
+HeadKind = Literal["token", "sequence"]
+DESCRIBED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+@with_config(DESCRIBED)
+class Label(TypedDict):
+    """A word's label."""
+
+    text: str
+    start: NotRequired[int]
+    """Where the word starts in the given text, in Unicode code points."""
+    end: NotRequired[int]
+    """Where it ends, exclusive."""
+    word: NotRequired[int]
+    """Where words were given: the word's index, from 0."""
+    label: str
+    score: float
+    """Its probability."""
+
+
+@with_config(DESCRIBED)
+class Span(TypedDict):
+    """Neighbouring words that share a label."""
+
+    text: str
+    start: NotRequired[int]
+    """Where the span starts in the given text, in Unicode code points."""
+    end: NotRequired[int]
+    """Where it ends, exclusive."""
+    first_word: NotRequired[int]
+    """Where words were given: the index of the first, from 0."""
+    last_word: NotRequired[int]
+    """The index of the last word, inclusive."""
+    label: str
+    score: float
+    """The mean of its words' scores."""
+
+
+@with_config(DESCRIBED)
+class Class(TypedDict):
+    """A class of the whole input."""
+
+    label: str
+    score: float
+
+
+@with_config(DESCRIBED)
+class Position(TypedDict):
+    """A row and a column of the attention weights."""
+
+    text: str
+    special: NotRequired[Literal[True]]
+    """It stands for no part of the input."""
+    word: NotRequired[int]
+    """Index of the word it is a piece of: into `labels`."""
+    start: NotRequired[int]
+    """Where it starts, in Unicode code points: in the given text or, where words were given, in the
+    word."""
+    end: NotRequired[int]
+    """Where it ends, exclusive."""
+
+
+@with_config(DESCRIBED)
+class Attention(TypedDict):
+    """Who looks at whom."""
+
+    positions: list[Position]
+    layers: list[int]
+    heads: list[int] | Literal["mean"]
+    weights: list[list[list[list[float]]]]
+    """[layer][head][query][key]: a row is the position that looks, a column the one looked at; rows
+    sum to 1. Layers and heads are in the order asked for; the mean is a single head."""
+
+
+@with_config(DESCRIBED)
+class Result(TypedDict):
+    """The answer to one input. In `labels`, `spans` and `classes` there is a key for each head."""
+
+    labels: NotRequired[dict[str, list[Label]]]
+    spans: NotRequired[dict[str, list[Span]]]
+    classes: NotRequired[dict[str, list[Class]]]
+    attention: NotRequired[Attention]
+
+
+@with_config(DESCRIBED)
+class Usage(TypedDict):
+    """What was computed."""
+
+    positions: int
+    """Over all inputs, special positions included."""
+
+
+@with_config(DESCRIBED)
+class Answer(TypedDict):
+    """The answer to a request."""
+
+    model: str
+    version: str
+    usage: Usage
+    results: list[Result]
+    """In the order of the inputs."""
+
+
+@with_config(DESCRIBED)
+class Head(TypedDict):
+    """What a model answers."""
+
+    name: str
+    kind: HeadKind
+    """token: one label a word; sequence: classes of the whole input."""
+    labels: list[str]
+
+
+@with_config(DESCRIBED)
+class AttentionSize(TypedDict):
+    """The attention weights a model can answer."""
+
+    layers: int
+    heads: int
+
+
+@with_config(DESCRIBED)
+class Limits(TypedDict):
+    """What one request may hold."""
+
+    positions_per_input: int
+    """Special positions included."""
+    positions_per_request: int
+    characters_per_input: int
+    inputs: int
+    body_bytes: int
+    attention_floats: int
+    """Weights in one answer."""
+
+
+@with_config(DESCRIBED)
+class Data(TypedDict):
+    """What a model was trained and measured on."""
+
+    name: str
+    license: str
+    url: str
+
+
+@with_config(DESCRIBED)
+class Model(TypedDict):
+    """A model that is served."""
+
+    name: str
+    version: str
+    description: str
+    license: str
+    modality: Literal["text"]
+    default: bool
+    """It answers requests that name no model."""
+    heads: list[Head]
+    attention: AttentionSize
+    limits: Limits
+    precision: str
+    """The precision that is served."""
+    dev: dict[str, dict[str, float]]
+    """Metrics on the dev split, for each precision of the bundle."""
+    test: dict[str, float]
+    """Metrics on the test split, as served."""
+    data: Data
+
+
+@with_config(DESCRIBED)
+class Models(TypedDict):
+    """All models that are served."""
+
+    models: list[Model]
+
+
+@with_config(DESCRIBED)
+class Health(TypedDict):
+    """The state of the service."""
+
+    status: Literal["live", "ready"]
+
+
+@with_config(DESCRIBED)
+class Problem(TypedDict):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    """Stable name of this sort of problem."""
+    title: str
+    status: int
+    detail: str
+    """What, where, and what is allowed."""
+    errors: NotRequired[list[Fault]]
+    """Each thing that is wrong with the request; at most 10."""

@@ -1,0 +1,57 @@
+"""The application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from service import openapi, problems
+from service.registry import Registry
+from service.routes import health, models, v1
+from service.settings import Settings
+from service.telemetry import Metrics, RecordRequests
+
+DESCRIPTION = "Labels for every word, classes for the whole input, and the attention behind them."
+
+
+class Service(FastAPI):
+    """FastAPI, whose OpenAPI document knows the schemas of routes that read and write bytes."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.add_schemas(super().openapi())
+        return self.openapi_schema
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Load the models and build the app.
+
+    Raises:
+        BundleError: a bundle cannot be used.
+    """
+    app = Service(
+        title="Regard",
+        description=DESCRIPTION,
+        version="1",
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.settings = settings
+    app.state.metrics = Metrics()
+    app.state.registry = Registry(settings, app.state.metrics)
+    app.add_middleware(RecordRequests, metrics=app.state.metrics)
+    problems.install(app)
+    app.router.routes.extend(v1.router.routes)  # include_router would wrap each, at a cost
+    app.include_router(models.router)
+    app.include_router(health.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.registry.close()

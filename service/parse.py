@@ -1,0 +1,86 @@
+"""HTTP body -> request."""
+
+import re
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+
+from service.errors import (
+    BodyIncomplete,
+    BodyTooLarge,
+    Fault,
+    InvalidJson,
+    InvalidRequest,
+    UnknownEncoding,
+)
+from service.schemas import TAGS, AttentionOptions, Options, Part, Request, Words
+
+MAX_FAULTS = 10
+OBJECTS: dict[str, type[Part]] = {
+    "inputs": Words,
+    "options": Options,
+    "attention": AttentionOptions,
+}
+SURROGATE_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL
+)
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+async def read_body(request: HttpRequest) -> bytes:
+    """Read the body; one that is too large is not read to its end.
+
+    Raises:
+        BodyTooLarge: by what its head says, or by what came.
+        BodyIncomplete: the client went away.
+        UnknownEncoding: it is compressed.
+    """
+    limit: int = request.app.state.settings.max_body_bytes
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise UnknownEncoding(f"content-encoding {encoding!r} is not known; send it uncompressed")
+    declared = request.headers.get("content-length", "0")
+    size = int(declared) if declared.isdecimal() else 0
+    if size > limit:
+        raise BodyTooLarge(f"the body has {size} bytes; at most {limit} are allowed")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise BodyTooLarge(f"the body has more than the {limit} bytes that are allowed")
+    except ClientDisconnect as error:
+        raise BodyIncomplete(f"{len(body)} bytes came before the client went away") from error
+    return bytes(body)
+
+
+def parse(kind: type[AnyRequest], body: bytes) -> AnyRequest:
+    r"""Read a request. A lone surrogate ("\ud83d") is read as U+FFFD, so that offsets hold.
+
+    Raises:
+        InvalidJson: not JSON, or nested too deeply.
+        InvalidRequest: JSON, but no such request.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    if details[0]["type"] != "json_invalid":
+        raise InvalidRequest([_fault(kind, detail) for detail in details[:MAX_FAULTS]])
+    repaired = SURROGATE_ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
+    if repaired == body:
+        raise InvalidJson(details[0]["msg"])
+    return parse(kind, repaired)
+
+
+def _fault(kind: type[Request], detail: ErrorDetails) -> Fault:
+    loc = [part for part in detail["loc"] if part not in TAGS.values()]
+    fault: Fault = {"loc": loc, "message": detail["msg"]}
+    if detail["type"] == "extra_forbidden":
+        part = kind if len(loc) == 1 else OBJECTS[str(loc[0])]
+        fault["allowed"] = list(part.model_fields)
+        fault["message"] = f"unknown field; there are {', '.join(part.model_fields)}"
+    return fault

@@ -1,0 +1,212 @@
+"""The data plane of one model: check, preprocess, batch, run, decode."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from export.bundle import BundleError, attention_names, read_file, read_manifest
+from model.decode import TokenDecoder
+from model.errors import InputError
+from model.preprocess.batch import pad
+from model.preprocess.text import EncodedText, TextPreprocessor
+from service.answers import Answer, HeadKind, Result
+from service.attention import Selection, name_positions, select, to_json
+from service.batcher import Batcher
+from service.errors import Fault, InvalidInput, MissingHead
+from service.limits import Source, check_positions, check_sources, locate
+from service.results import label_words, rank_classes
+from service.schemas import AttentionOptions, Input, Options, Words
+from service.session import Floats, Session, choose_precision
+from service.settings import Settings
+from service.telemetry import Metrics
+
+LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
+LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One encoded input, and the attention weights asked for, if any."""
+
+    encoded: EncodedText
+    selection: Selection | None
+
+    @property
+    def length(self) -> int:
+        """Positions."""
+        return len(self.encoded.token_ids)
+
+
+class Outputs(NamedTuple):
+    """What the model gave for one query, padding cut off.
+
+    logits: of each head: token (length, labels), sequence (labels,)
+    weights: (layers, heads, query, key), as selected
+    """
+
+    logits: dict[str, Floats]
+    weights: Floats | None
+
+
+class Predictor:
+    """A bundle, loaded and warmed up.
+
+    Args:
+        folder: the bundle.
+        settings: precision and limits.
+        threads: of one run of the model.
+        metrics: told of every batch.
+
+    Raises:
+        BundleError: it cannot be used.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, threads: int, metrics: Metrics):
+        manifest = self.manifest = read_manifest(folder)
+        self.precision = choose_precision(manifest, settings.precision)
+        self.settings = settings
+        tokenizer = read_file(manifest, folder, "tokenizer.json")
+        try:
+            self._preprocessor = TextPreprocessor(tokenizer.decode("utf-8"), manifest.max_length)
+        except Exception as error:  # what `tokenizers` raises has no type of its own
+            raise BundleError(f"{folder / 'tokenizer.json'} cannot be used: {error}") from error
+        self._decoders = {
+            head.name: TokenDecoder(head.labels) for head in manifest.heads if head.kind == "token"
+        }
+        self._classes = {
+            head.name: head.labels for head in manifest.heads if head.kind == "sequence"
+        }
+        self._session = Session(
+            folder, manifest, self.precision, threads, settings.max_batch_positions
+        )
+        self._batcher = Batcher(
+            self._run,
+            settings.max_batch_positions,
+            settings.max_queue_positions,
+            metrics.add_model(manifest, self.precision, lambda: self._batcher.waiting_positions),
+        )
+
+    async def predict(
+        self,
+        inputs: Input | list[Input],
+        kinds: Collection[HeadKind],
+        options: Options,
+        attention: AttentionOptions | None,
+    ) -> Answer:
+        """Answer all inputs, or none.
+
+        Args:
+            inputs: one or many.
+            kinds: the kinds of heads to answer; none: attention alone.
+            options: for classes.
+            attention: the weights to answer too, if any.
+
+        Raises:
+            RequestError: it cannot be answered; nothing was queued.
+            Unavailable: the queue is full, or the service is being stopped.
+        """
+        self._check_heads(kinds)
+        selection = select(attention, self.manifest.attention) if attention else None
+        many = isinstance(inputs, list)
+        sources = [
+            source.words if isinstance(source, Words) else source
+            for source in (inputs if isinstance(inputs, list) else [inputs])
+        ]
+        large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
+        encoded = await _call(large, lambda: self._encode(sources, many))
+        large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
+        queries = [Query(text, selection) for text in encoded]
+        outputs = await self._batcher.submit(queries)
+        return {
+            "model": self.manifest.name,
+            "version": self.manifest.version,
+            "usage": {"positions": sum(query.length for query in queries)},
+            "results": await _call(
+                large,
+                lambda: [
+                    self._result(*parts, kinds, options)
+                    for parts in zip(sources, queries, outputs, strict=True)
+                ],
+            ),
+        }
+
+    async def close(self) -> None:
+        """Stop; what still waits fails with ShuttingDown."""
+        await self._batcher.close()
+
+    def _check_heads(self, kinds: Collection[HeadKind]) -> None:
+        heads = self.manifest.heads
+        if kinds and not any(head.kind in kinds for head in heads):
+            has = ", ".join(f"{head.name} ({head.kind})" for head in heads)
+            message = f"{self.manifest.name} has no {' or '.join(kinds)} head; it has {has}"
+            raise MissingHead([{"loc": ["model"], "message": message}])
+
+    def _encode(self, sources: list[Source], many: bool) -> list[EncodedText]:
+        encoded = []
+        for index, source in enumerate(sources):
+            try:
+                if isinstance(source, str):
+                    encoded.append(self._preprocessor.encode_text(source))
+                else:
+                    encoded.append(self._preprocessor.encode_words(source))
+            except InputError as error:
+                fault: Fault = {"loc": locate(index, many), "message": str(error)}
+                raise InvalidInput([fault]) from error
+        return encoded
+
+    def _run(self, queries: list[Query]) -> list[Outputs]:
+        """One batch through the model; called in the model thread."""
+        token_ids, valid = pad([query.encoded.token_ids for query in queries])
+        names = attention_names(self.manifest.attention.layers)
+        asked = {layer for query in queries if query.selection for layer in query.selection.layers}
+        heads = [*self._decoders, *self._classes]
+        arrays = self._session.run(token_ids, valid, heads + [names[layer] for layer in asked])
+        weights = {layer: arrays[names[layer]] for layer in asked}
+        return [
+            Outputs(
+                {name: arrays[name][item, : query.length] for name in self._decoders}
+                | {name: arrays[name][item] for name in self._classes},
+                query.selection.cut(weights, item, query.length) if query.selection else None,
+            )
+            for item, query in enumerate(queries)
+        ]
+
+    def _result(
+        self,
+        source: Source,
+        query: Query,
+        outputs: Outputs,
+        kinds: Collection[HeadKind],
+        options: Options,
+    ) -> Result:
+        result: Result = {}
+        if "token" in kinds and self._decoders:
+            result["labels"] = {}
+            for name, decoder in self._decoders.items():
+                labels, spans = label_words(source, query.encoded, decoder, outputs.logits[name])
+                result["labels"][name] = labels
+                if decoder.bio:
+                    result.setdefault("spans", {})[name] = spans
+        if "sequence" in kinds and self._classes:
+            result["classes"] = {
+                name: rank_classes(labels, outputs.logits[name], options)
+                for name, labels in self._classes.items()
+            }
+        if query.selection and outputs.weights is not None:
+            heads = query.selection.heads
+            result["attention"] = {
+                "positions": name_positions(source, query.encoded, self._preprocessor),
+                "layers": list(query.selection.layers),
+                "heads": heads if heads == "mean" else list(heads),
+                "weights": to_json(outputs.weights),  # type: ignore[typeddict-item]  # is JSON already
+            }
+        return result
+
+
+async def _call(elsewhere: bool, function: Callable[[], Value]) -> Value:
+    """Call in a worker thread, so that the event loop goes on, or at once."""
+    return await asyncio.to_thread(function) if elsewhere else function()

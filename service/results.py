@@ -1,0 +1,67 @@
+"""Logits -> labels, spans and classes in the caller's terms: his text, his words."""
+
+from collections.abc import Sequence
+
+from model.decode import TokenDecoder, top_classes
+from model.preprocess.text import EncodedText
+from service.answers import Class, Label, Span
+from service.limits import Source
+from service.schemas import Options
+from service.session import Floats
+
+DIGITS = 6  # of a score
+
+
+def label_words(
+    source: Source, encoded: EncodedText, decoder: TokenDecoder, logits: Floats
+) -> tuple[list[Label], list[Span]]:
+    """A label for every word, and the spans they form (none without BIO labels).
+
+    Args:
+        source: what `encoded` was made of.
+        encoded: says where the words are.
+        decoder: of the head.
+        logits: (length, labels), one row a position.
+    """
+    best, probabilities = decoder.decode(logits[encoded.first])
+    chosen = best.tolist()
+    scores = [round(score, DIGITS) for score in probabilities.tolist()]
+    names = [decoder.labels[index] for index in chosen]
+    spans = decoder.spans(chosen, scores) if decoder.bio else []
+    if isinstance(source, str):
+        words = encoded.words or []
+        return [
+            {"text": source[start:end], "start": start, "end": end, "label": name, "score": score}
+            for (start, end), name, score in zip(words, names, scores, strict=True)
+        ], [
+            {
+                "text": source[words[first][0] : words[stop - 1][1]],
+                "start": words[first][0],
+                "end": words[stop - 1][1],
+                "label": label,
+                "score": round(score, DIGITS),
+            }
+            for first, stop, label, score in spans
+        ]
+    return [
+        {"text": text, "word": index, "label": name, "score": score}
+        for index, (text, name, score) in enumerate(zip(source, names, scores, strict=True))
+    ], [
+        {
+            "text": " ".join(source[first:stop]),
+            "first_word": first,
+            "last_word": stop - 1,
+            "label": label,
+            "score": round(score, DIGITS),
+        }
+        for first, stop, label, score in spans
+    ]
+
+
+def rank_classes(labels: Sequence[str], logits: Floats, options: Options) -> list[Class]:
+    """The most probable classes, as many as asked for; logits (labels,)."""
+    return [
+        {"label": label, "score": round(score, DIGITS)}
+        for label, score in top_classes(logits, labels, options.top_k)
+        if score >= options.threshold
+    ]

@@ -1,0 +1,100 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import softmax as scipy_softmax
+from seqeval.metrics.sequence_labeling import get_entities as conlleval_entities
+from seqeval.scheme import IOB2, Entities
+
+from model.decode import LabelSpan, TokenDecoder, softmax, top_classes
+
+LABELS = ("O", "B-city", "I-city", "B-country", "I-country", "I-time")
+FINITE = st.floats(-20, 20, width=32)
+LATTICES = st.integers(1, 5).flatmap(
+    lambda words: arrays(np.float32, (words, len(LABELS)), elements=FINITE)
+)
+
+
+def is_valid(tags: tuple[str, ...]) -> bool:
+    """Every I-x follows a B-x or an I-x."""
+    pairs = zip(("O", *tags), tags, strict=False)
+    return all(b[0] != "I" or (a != "O" and a[2:] == b[2:]) for a, b in pairs)
+
+
+@given(LATTICES)
+def test_decoded_sequence_is_the_best_of_all_valid_ones(logits):
+    best, _ = TokenDecoder(LABELS).decode(logits)
+    assert is_valid(tuple(LABELS[i] for i in best))
+    rows = range(len(logits))
+    highest = max(
+        sum(float(logits[row, i]) for row, i in zip(rows, path, strict=True))
+        for path in product(range(len(LABELS)), repeat=len(logits))
+        if is_valid(tuple(LABELS[i] for i in path))
+    )
+    assert sum(float(logits[row, i]) for row, i in enumerate(best)) == pytest.approx(
+        highest, abs=1e-4
+    )
+
+
+@given(LATTICES)
+def test_scores_are_the_softmax_at_the_chosen_labels(logits):
+    best, scores = TokenDecoder(LABELS).decode(logits)
+    expected = scipy_softmax(logits.astype(np.float64), axis=-1)[np.arange(len(best)), best]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
+@given(LATTICES)
+def test_spans_equal_strict_iob2(logits):
+    decoder = TokenDecoder(LABELS)
+    best, scores = decoder.decode(logits)
+    found = decoder.spans(best.tolist(), scores.tolist())
+    expected = Entities([[LABELS[i] for i in best]], IOB2).entities[0]
+    assert [(s.label, s.start, s.end) for s in found] == [e.to_tuple()[1:] for e in expected]
+    for span in found:
+        assert span.score == pytest.approx(np.mean(scores[span.start : span.end]), rel=1e-5)
+
+
+@given(st.lists(st.sampled_from(LABELS[:5]), max_size=8).filter(lambda t: is_valid(tuple(t))))
+def test_spans_of_valid_tags_equal_conlleval(tags):
+    spans = TokenDecoder(LABELS).spans([LABELS.index(tag) for tag in tags], [1.0] * len(tags))
+    found = [(span.label, span.start, span.end - 1) for span in spans]
+    assert found == conlleval_entities(tags)
+
+
+def test_adjacent_spans_of_one_type_stay_apart():
+    spans = TokenDecoder(LABELS).spans([1, 2, 1, 0, 3], [0.5, 1.0, 0.25, 0.9, 0.75])
+    assert spans == [
+        LabelSpan(0, 2, "city", 0.75),
+        LabelSpan(2, 3, "city", 0.25),
+        LabelSpan(4, 5, "country", 0.75),
+    ]
+
+
+def test_labels_without_bio_are_decoded_word_by_word():
+    logits = np.array([[0.0, 2.0, 1.0], [3.0, 0.0, 1.0]], np.float32)
+    decoder = TokenDecoder(("NOUN", "I-x", "VERB"))
+    assert not decoder.bio
+    assert decoder.decode(logits)[0].tolist() == [1, 0]
+
+
+@given(arrays(np.float32, (3, 7), elements=st.floats(-80, 80, width=32)))
+def test_softmax_equals_scipy(logits):
+    found = softmax(logits)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, scipy_softmax(logits.astype(np.float64), -1), atol=1e-6)
+
+
+def test_a_very_unlikely_label_has_score_zero_without_a_warning():
+    logits = np.array([[200.0, 0.0, 300.0, 0.0, 0.0, 0.0]], np.float32)
+    best, scores = TokenDecoder(LABELS).decode(logits)
+    assert best.tolist() == [0]
+    assert scores.tolist() == pytest.approx([0.0])
+
+
+def test_top_classes_come_sorted_and_ties_in_the_order_of_the_labels():
+    found = top_classes(np.log(np.array([0.1, 0.4, 0.1, 0.4], np.float32)), "abcd", 3)
+    assert [label for label, _ in found] == ["b", "d", "a"]
+    assert [score for _, score in found] == pytest.approx([0.4, 0.4, 0.1])
