@@ -72,7 +72,7 @@ def export(
     loaded = checkpoints.load(checkpoint)
     made = Recipe.model_validate(loaded.about["recipe"])
     manifest = run(loaded, read_splits(made.data, data).dev, out, precisions, version)
-    for name, graph in manifest.graphs.items():
+    for graph in manifest.graphs.values():
         size = manifest.files[graph.file].bytes / 1e6
         typer.echo(f"{out}/{graph.file}: {size:.1f} MB, {_percent(graph.dev)}")
 
@@ -84,9 +84,10 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "int8",
     typed: Annotated[bool, typer.Option(help="On a cased and punctuated copy.")] = False,
+    record: Annotated[bool, typer.Option(help="Write them into the manifest, as `test`.")] = False,
 ) -> None:
     """Print the metrics of a bundle on its data set, as JSON."""
-    from export.bundle import read_file, read_manifest
+    from export.bundle import read_file, read_manifest, write_manifest
     from export.runtime import Runner
     from model.data.augment import typed_copy
     from model.data.files import read_splits
@@ -107,7 +108,13 @@ def evaluate(
     runner = Runner(graph, [head.name for head in manifest.heads])
     preprocessor = TextPreprocessor(tokenizer, manifest.max_length)
     metrics = run(runner, preprocessor, manifest.heads, examples)
-    typer.echo(json.dumps({name: round(value, 4) for name, value in metrics.items()}))
+    prefix = "typed." if typed else ""
+    rounded = {f"{prefix}{name}": round(value, 4) for name, value in metrics.items()}
+    if record:
+        if split != "test":
+            raise ValueError(f"only the test split is recorded, not {split}")
+        write_manifest(manifest.model_copy(update={"test": manifest.test | rounded}), bundle)
+    typer.echo(json.dumps(rounded))
 
 
 @app.command()

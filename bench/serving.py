@@ -53,7 +53,7 @@ class RawProcess:
 
 @contextmanager
 def serving(bundle: Path) -> Iterator[tuple[subprocess.Popen, float]]:
-    """The service on core 0 with one bundle; yields it and the seconds from exec to first answer."""
+    """The service on core 0 with one bundle; yields it and the seconds to its first answer."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / bundle.name).symlink_to(bundle.resolve())
         command = ["taskset", "-c", "0", sys.executable, "-m", "regard", "serve"]
@@ -103,11 +103,6 @@ def write_bodies(texts: list[str], each: int, path: Path) -> Path:
     return path
 
 
-def ratio(pairs: list[tuple[float, float]]) -> float:
-    """Median of service over raw."""
-    return statistics.median(service / raw for raw, service in pairs)
-
-
 def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, object]:
     """All of it: pairs of raw and service runs."""
     lines = [" ".join(line.split()) for line in texts.read_text("utf-8").splitlines()]
@@ -147,13 +142,15 @@ def summarise(rows: dict[str, list[dict[str, float]]], each: int) -> dict[str, f
     summary = {
         "raw_per_s": statistics.median(row["per_s"] for row in raw),
         "per_s": statistics.median(row["per_s"] * each for row in service),
-        "ratio": ratio([(a["per_s"], b["per_s"] * each) for a, b in zip(raw, service)]),
+        "ratio": statistics.median(
+            b["per_s"] * each / a["per_s"] for a, b in zip(raw, service, strict=True)
+        ),
         "failed": sum(row["failed"] for row in service),
     }
     for name in ("p50_ms", "p95_ms", "p99_ms"):
         summary[name] = statistics.median(row[name] for row in service)
     if "p50_ms" in raw[0]:
-        extra = [b["p50_ms"] - a["p50_ms"] for a, b in zip(raw, service)]
+        extra = [b["p50_ms"] - a["p50_ms"] for a, b in zip(raw, service, strict=True)]
         summary["p50_over_raw_ms"] = statistics.median(extra)
     return summary
 

@@ -73,7 +73,7 @@ def export(
 def _graphs(
     checkpoint: Checkpoint, dev: Sequence[Example], work: Path, precisions: Sequence[Precision]
 ) -> dict[Precision, Graph]:
-    """Write and verify one file a precision; fp32 is always made, as what the others are held to."""
+    """Write and verify one file a precision; fp32 is always made: the others are held to it."""
     reference = to_onnx(checkpoint.network, work / "model.fp32.onnx")
     runs: dict[Precision, Runner] = {}
     graphs: dict[Precision, Graph] = {}

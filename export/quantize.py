@@ -40,7 +40,7 @@ def rows_to_int8(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
 
 class _Int8:
     def __init__(self, graph: ModelProto):
-        self.model = ModelProto.FromString(graph.SerializeToString())
+        self.model: ModelProto = ModelProto.FromString(graph.SerializeToString())
         self.constants = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self.quantized: set[str] = set()
 

@@ -48,5 +48,7 @@ def to_onnx(network: Network, path: Path) -> onnx.ModelProto:
             opset_version=OPSET,
             verbose=False,
         )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
     program.save(path)
     return onnx.load(path)

@@ -12,7 +12,8 @@ class TextFrontend(nn.Module):
     def __init__(self, config: FrontendConfig, encoder: EncoderConfig):
         super().__init__()
         self.tokens = nn.Embedding(config.vocabulary, encoder.d_model)
-        nn.init.normal_(self.tokens.weight, std=0.02)
+        # As large as the positions added to them: sines are, learned ones start small.
+        nn.init.normal_(self.tokens.weight, std=1.0 if config.positions == "sinusoidal" else 0.02)
         self.positions = PositionEmbedding(config.positions, config.max_length, encoder.d_model)
         self.norm = nn.LayerNorm(encoder.d_model, eps=encoder.norm_eps)
         self.dropout = nn.Dropout(encoder.dropout)

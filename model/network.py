@@ -23,6 +23,9 @@ class Network(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        for head in config.heads:
+            if hasattr(nn.ModuleDict, head.name) or head.name in ("token_ids", "valid"):
+                raise ValueError(f"a head cannot be named {head.name!r}: the name is taken")
         self.config = config
         self.frontend = TextFrontend(config.frontend, config.encoder)
         self.encoder = Encoder(config.encoder)

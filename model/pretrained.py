@@ -7,6 +7,7 @@ import hashlib
 import json
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -54,10 +55,20 @@ def read_config(folder: Path) -> tuple[FrontendConfig, EncoderConfig]:
     Raises:
         DataError: it needs something that our encoder does not do.
     """
-    theirs = json.loads((folder / "config.json").read_text("utf-8"))
+    path = folder / "config.json"
+    try:
+        theirs = json.loads(path.read_text("utf-8"))
+        return _translate(theirs, path)
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    except KeyError as error:
+        raise DataError(f"{path} has no {error}") from error
+
+
+def _translate(theirs: dict[str, Any], path: Path) -> tuple[FrontendConfig, EncoderConfig]:
     for key, value in SUPPORTED.items():
         if theirs.get(key, value) != value:
-            raise DataError(f"{folder}/config.json: {key} is {theirs[key]!r}; must be {value!r}")
+            raise DataError(f"{path}: {key} is {theirs[key]!r}; must be {value!r}")
     frontend = FrontendConfig(
         vocabulary=theirs["vocab_size"],
         max_length=theirs["max_position_embeddings"],

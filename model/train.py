@@ -20,7 +20,6 @@ from torch import Tensor
 
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
-from model.config import DistillConfig
 from model.config import AugmentConfig
 from model.data.augment import Augmenter
 from model.data.examples import Example
@@ -32,6 +31,7 @@ from model.network import Network
 from model.preprocess.batch import pad
 from model.preprocess.text import TextPreprocessor
 from model.recipe import Prepared, Recipe
+from model.teacher import Teacher
 
 SORTED_BATCHES = 50  # batches whose examples are sorted by length together
 
@@ -88,7 +88,7 @@ class _Run:
             self.network.frontend.tokens.requires_grad_(False)
         self.optimizer = torch.optim.AdamW(list(_groups(self.network, recipe)), fused=True)
         self.steps_an_epoch = math.ceil(len(self.splits.train) / self.config.batch_size)
-        self.teacher = recipe.distill and Teacher(recipe.distill)
+        self.teacher = recipe.distill and Teacher(recipe.distill, self.network.config.heads)
         self.augment = _augmenter(recipe, prepared)
         self.best = -1.0
 
@@ -210,32 +210,6 @@ class _Run:
                 self.optimizer.state[parameter] = {k: v[name] for k, v in moments.items()}
         self.best = float(metadata["best"])
         return int(metadata["epoch"])
-
-
-class Teacher:
-    """The mean probabilities of trained networks, whatever their tokenizers."""
-
-    def __init__(self, config: DistillConfig):
-        self.config = config
-        loaded = [checkpoints.load(Path(path)) for path in config.teachers]
-        self.networks = [(each.network.bfloat16(), each.preprocessor()) for each in loaded]
-
-    @torch.no_grad()
-    def __call__(self, examples: list[Example]) -> dict[str, Tensor]:
-        """By head: (words of all examples, labels) of token heads, (batch, labels) of others."""
-        means: dict[str, Tensor] = {}
-        for network, preprocessor in self.networks:
-            encoded = [preprocessor.encode_words(list(example.words)) for example in examples]
-            token_ids, valid = pad([item.token_ids for item in encoded])
-            output = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
-            rows = [row for row, item in enumerate(encoded) for _ in item.first]
-            first = [position for item in encoded for position in item.first]
-            for head in network.config.heads:
-                logits = output.logits[head.name]
-                chosen = logits[rows, first] if head.kind == "token" else logits
-                share = (chosen.float() / self.config.temperature).softmax(-1) / len(self.networks)
-                means[head.name] = means.get(head.name, 0) + share
-        return means
 
 
 def collate(

@@ -1,4 +1,4 @@
-"""What the docs say is so: their commands are run, their answers compared, their settings counted."""
+"""What the docs say is so: commands are run, answers compared, settings counted."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def curls() -> list[tuple[str, str, str]]:
         listed = blocks(page)
         found.extend(
             (page.name, command, answer)
-            for (kind, command), (next_kind, answer) in zip(listed, listed[1:], strict=False)
+            for (kind, command), (next_kind, answer) in pairwise(listed)
             if kind == "bash" and command.startswith("curl") and next_kind == "json"
         )
     return found
@@ -68,11 +69,7 @@ def same(ours: object, shown: object) -> bool:
             and all(same(ours[key], value) for key, value in shown.items())
         )
     if isinstance(shown, list):
-        return (
-            isinstance(ours, list)
-            and len(ours) == len(shown)
-            and all(map(same, ours, shown))
-        )
+        return isinstance(ours, list) and len(ours) == len(shown) and all(map(same, ours, shown))
     if isinstance(shown, float):
         return isinstance(ours, float | int) and abs(ours - shown) <= SCORE
     return ours == shown

@@ -18,6 +18,8 @@ def read_splits(data: DataConfig, folder: Path | None) -> Splits:
     try:
         reader = import_module(f"model.data.{data.reader}")
     except ModuleNotFoundError as error:
+        if error.name != f"model.data.{data.reader}":
+            raise
         raise DataError(f"there is no reader {data.reader!r} under model/data") from error
     splits: Splits = reader.read(locate(data, folder))
     return splits

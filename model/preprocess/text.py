@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from model.errors import InputError
+from model.errors import DataError, InputError
 
 CHUNK = re.compile(r"\S+")
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -74,6 +74,9 @@ class TextPreprocessor:
         tokenizer: the contents of a `tokenizer.json`. Its vocabulary must have [CLS], [SEP]
             and [UNK]; what a user types is never read as a special token.
         max_length: positions a network takes, special tokens included.
+
+    Raises:
+        DataError: the tokenizer lacks one of the three.
     """
 
     def __init__(self, tokenizer: str, max_length: int):
@@ -148,5 +151,5 @@ class TextPreprocessor:
     def _special_id(self, token: str) -> int:
         token_id = self.tokenizer.token_to_id(token)
         if token_id is None:
-            raise InputError(f"the tokenizer has no {token}")
+            raise DataError(f"the tokenizer has no {token}")
         return int(token_id)

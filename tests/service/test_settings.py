@@ -1,0 +1,35 @@
+"""Settings come from the environment, are documented, and may not contradict each other."""
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGARD_MAX_INPUTS", "7")
+    monkeypatch.setenv("REGARD_BUNDLES", "elsewhere")
+    settings = Settings()
+    assert settings.max_inputs == 7
+    assert str(settings.bundles) == "elsewhere"
+
+
+def test_every_setting_is_documented_and_has_a_default() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert not field.is_required(), name
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_request_positions": 10, "max_queue_positions": 9}, "could never wait"),
+        ({"precision": "int4"}, "precision"),
+        ({"port": 65536}, "port"),
+        ({"max_inputs": 0}, "max_inputs"),
+        ({"max_input": 3}, "max_input"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Settings(**values)

@@ -1,0 +1,103 @@
+"""The shipped bundles are what their manifests and cards say. Needs the data: REGARD_DATA."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.bundle import Manifest, read_file, read_manifest
+from export.runtime import Runner
+from model.data.augment import typed_copy
+from model.data.examples import Example, Splits
+from model.data.files import read_splits
+from model.evaluate import evaluate
+from model.preprocess.batch import pad
+from model.preprocess.text import TextPreprocessor, split_words
+
+ROOT = Path(__file__).parent.parent
+BUNDLES = sorted(path.parent for path in (ROOT / "bundles").glob("*/manifest.json"))
+AIMS = {
+    "assistant": {"intent.accuracy": 0.988, "slots.f1": 0.97, "exact_match": 0.928},
+    "assistant-small": {"intent.accuracy": 0.98, "slots.f1": 0.94, "exact_match": 0.86},
+}
+TYPED_LOSS = 0.01  # of any metric, on cased, punctuated and contracted text
+
+needs_data = pytest.mark.skipif("REGARD_DATA" not in os.environ, reason="REGARD_DATA is not set")
+each_bundle = pytest.mark.parametrize("folder", BUNDLES, ids=lambda path: path.name)
+
+
+@cache
+def data() -> Splits:
+    manifest = read_manifest(BUNDLES[0])
+    return read_splits(manifest.data, Path(os.environ["REGARD_DATA"]) / "snips")
+
+
+@cache
+def runner(folder: Path) -> Runner:
+    manifest = read_manifest(folder)
+    graph = read_file(manifest, folder, manifest.graphs["int8"].file)
+    return Runner(graph, [head.name for head in manifest.heads], threads=1)
+
+
+def preprocessor(manifest: Manifest, folder: Path) -> TextPreprocessor:
+    tokenizer = read_file(manifest, folder, "tokenizer.json").decode()
+    return TextPreprocessor(tokenizer, manifest.max_length)
+
+
+def measure(folder: Path, examples: list[Example]) -> dict[str, float]:
+    manifest = read_manifest(folder)
+    return evaluate(runner(folder), preprocessor(manifest, folder), manifest.heads, examples)
+
+
+def test_both_models_are_shipped() -> None:
+    assert [path.name for path in BUNDLES] == sorted(AIMS)
+
+
+@each_bundle
+def test_every_file_matches_its_hash(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    for name in manifest.files:
+        read_file(manifest, folder, name)
+    assert (folder / "README.md").is_file()
+
+
+@needs_data
+@each_bundle
+def test_int8_is_as_accurate_on_the_test_split_as_its_manifest_says(folder: Path) -> None:
+    metrics = measure(folder, data().test)
+    claimed = read_manifest(folder).test
+    assert {name: claimed[name] for name in metrics} == pytest.approx(metrics, abs=0.002)
+
+
+@needs_data
+@each_bundle
+def test_typed_text_costs_at_most_a_point(folder: Path) -> None:
+    plain = read_manifest(folder).test
+    for name, value in measure(folder, typed_copy(data().test, "slots")).items():
+        assert value >= plain[name] - TYPED_LOSS, name
+
+
+@needs_data
+def test_typed_words_are_those_the_service_reads_from_their_text() -> None:
+    for example in typed_copy(data().test, "slots"):
+        text = " ".join(example.words)
+        assert tuple(text[start:end] for start, end in split_words(text)) == example.words
+
+
+@needs_data
+@each_bundle
+def test_every_test_utterance_answers_alone_as_in_any_batch_bit_for_bit(folder: Path) -> None:
+    manifest, run = read_manifest(folder), runner(folder)
+    encoder = preprocessor(manifest, folder)
+    items = [encoder.encode_words(list(e.words)).token_ids for e in data().test]
+    alone = [run(*pad([item])) for item in items]
+    order = np.random.default_rng(0).permutation(len(items))
+    for start in range(0, len(order), 16):
+        chosen = order[start : start + 16]
+        longer = np.zeros(40 + start % 7, np.int64)  # what the others are padded to
+        together = run(*pad([*(items[i] for i in chosen), longer]))
+        for row, i in enumerate(chosen):
+            assert (together["slots"][row, : len(items[i])] == alone[i]["slots"][0]).all()
+            assert (together["intent"][row] == alone[i]["intent"][0]).all()
