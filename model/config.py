@@ -105,10 +105,11 @@ class TrainConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Changes made to training sentences, drawn anew each epoch."""
+    """Changes made to training sentences."""
 
     exchange: Fraction = Field(default=0.0, description="P(a slot's value is replaced by another)")
     surface: Fraction = Field(default=0.0, description="P(a sentence is punctuated as typed text)")
+    copies: int = Field(default=0, ge=0, description="after so many epochs, again; 0: always new")
 
 
 class DistillConfig(Config):

@@ -1,5 +1,6 @@
 """Learning from trained networks (Hinton et al. 2015; arXiv:1503.02531)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,7 +10,14 @@ from model import checkpoint as checkpoints
 from model.config import DistillConfig, HeadConfig
 from model.data.examples import Example
 from model.errors import DataError
+from model.network import Network
 from model.preprocess.batch import pad
+from model.preprocess.text import TextPreprocessor
+
+BATCH = 64
+
+# By head, probabilities: (words, labels) of a token head, (1, labels) of a sequence head.
+Taught = dict[str, Tensor]
 
 
 class Teacher:
@@ -31,19 +39,34 @@ class Teacher:
                 raise DataError(f"{path} has other heads or labels than the student")
         self.networks = [(each.network.bfloat16(), each.preprocessor()) for each in loaded]
 
-    @torch.no_grad()
-    def __call__(self, examples: list[Example]) -> dict[str, Tensor]:
-        """By head: (words of all examples, labels) of token heads, (batch, labels) of others."""
-        means: dict[str, Tensor] = {}
-        for network, preprocessor in self.networks:
-            encoded = [preprocessor.encode_words(list(example.words)) for example in examples]
-            token_ids, valid = pad([item.token_ids for item in encoded])
-            output = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
-            rows = [row for row, item in enumerate(encoded) for _ in item.first]
-            first = [position for item in encoded for position in item.first]
-            for head in network.config.heads:
-                logits = output.logits[head.name]
-                chosen = logits[rows, first] if head.kind == "token" else logits
-                share = (chosen.float() / self.config.temperature).softmax(-1) / len(self.networks)
-                means[head.name] = means.get(head.name, 0) + share
-        return means
+    @torch.inference_mode()
+    def __call__(self, examples: Sequence[Example]) -> list[Taught]:
+        """What they answer to each example."""
+        order = sorted(range(len(examples)), key=lambda i: len(examples[i].words))
+        answers: dict[int, Taught] = {}
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            words = [list(examples[i].words) for i in chosen]
+            means = [self._answer(*teacher, words) for teacher in self.networks]
+            for row, i in enumerate(chosen):
+                answers[i] = {
+                    name: sum(mean[row][name] for mean in means).div(len(means)).half()
+                    for name in means[0][row]
+                }
+        return [answers[i] for i in range(len(examples))]
+
+    def _answer(
+        self, network: Network, preprocessor: TextPreprocessor, words: list[list[str]]
+    ) -> list[Taught]:
+        encoded = [preprocessor.encode_words(each) for each in words]
+        token_ids, valid = pad([item.token_ids for item in encoded])
+        logits = network(torch.from_numpy(token_ids), torch.from_numpy(valid)).logits
+        answers: list[Taught] = [{} for _ in words]
+        for head in network.config.heads:
+            shares = (logits[head.name].float() / self.config.temperature).softmax(-1)
+            for row, item in enumerate(encoded):
+                token = head.kind == "token"
+                answers[row][head.name] = (
+                    shares[row][item.first] if token else shares[row : row + 1]
+                )
+        return answers

@@ -6,10 +6,8 @@ resumed gives the same weights as one that was not.
 
 import json
 import math
-import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from model import checkpoint as checkpoints
+from model.batches import Batch, Batches
 from model.checkpoint import Checkpoint
-from model.config import AugmentConfig
-from model.data.augment import Augmenter
-from model.data.examples import Example
-from model.decode import TokenDecoder
 from model.errors import DataError
 from model.evaluate import Arrays, evaluate
-from model.heads import HEADS, IGNORED
+from model.heads import HEADS
 from model.network import Network
-from model.preprocess.batch import pad
-from model.preprocess.text import TextPreprocessor
 from model.recipe import Prepared, Recipe
-from model.teacher import Teacher
-
-SORTED_BATCHES = 50  # batches whose examples are sorted by length together
-
-
-@dataclass
-class Batch:
-    """token_ids and valid (batch, length); targets by head: (batch, length) or (batch,)."""
-
-    examples: list[Example]
-    token_ids: Tensor
-    valid: Tensor
-    targets: dict[str, Tensor]
 
 
 def train(recipe: Recipe, prepared: Prepared, out: Path) -> Checkpoint:
@@ -88,8 +68,7 @@ class _Run:
             self.network.frontend.tokens.requires_grad_(False)
         self.optimizer = torch.optim.AdamW(list(_groups(self.network, recipe)), fused=True)
         self.steps_an_epoch = math.ceil(len(self.splits.train) / self.config.batch_size)
-        self.teacher = recipe.distill and Teacher(recipe.distill, self.network.config.heads)
-        self.augment = _augmenter(recipe, prepared)
+        self.batches = Batches(recipe, prepared)
         self.best = -1.0
 
     def epoch(self, epoch: int, progress: Progress) -> None:
@@ -98,7 +77,7 @@ class _Run:
         torch.manual_seed(self.config.seed * 10_000 + epoch)
         self.network.train()
         task = progress.add_task(f"epoch {epoch + 1}", total=self.steps_an_epoch)
-        for step, batch in enumerate(self._batches(random.Random(f"{self.config.seed} {epoch}"))):
+        for step, batch in enumerate(self.batches.of_epoch(epoch)):
             losses.append(self._step(batch, epoch * self.steps_an_epoch + step))
             progress.advance(task)
         metrics = self._evaluate()
@@ -127,33 +106,16 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(batch.token_ids, batch.valid).logits
-        taught = self.teacher(batch.examples) if self.teacher else {}
         total = torch.zeros(())
         for head in self.recipe.heads:
             kind, target, ours = HEADS[head.kind], batch.targets[head.name], logits[head.name]
             loss = kind.loss(ours.float(), target, self.config.label_smoothing)
-            if self.teacher:
-                distill = self.teacher.config
-                distance = kind.distance(
-                    ours.float(), taught[head.name], target, distill.temperature
-                )
+            if (distill := self.recipe.distill) is not None:
+                taught = batch.taught[head.name]
+                distance = kind.distance(ours.float(), taught, target, distill.temperature)
                 loss = (1 - distill.weight) * loss + distill.weight * distance
             total = total + loss
         return total
-
-    def _batches(self, rng: random.Random) -> Iterator[Batch]:
-        """Shuffled; examples of like length together, so that little is padded."""
-        examples = [self.augment(e, rng) if self.augment else e for e in self.splits.train]
-        rng.shuffle(examples)
-        size = self.config.batch_size
-        chunk = size * SORTED_BATCHES
-        batches = []
-        for start in range(0, len(examples), chunk):
-            part = sorted(examples[start : start + chunk], key=lambda e: len(e.words))
-            batches.extend(part[i : i + size] for i in range(0, len(part), size))
-        rng.shuffle(batches)
-        for batch in batches:
-            yield collate(batch, self.checkpoint, self.preprocessor)
 
     def _evaluate(self) -> dict[str, float]:
         trained = {n: t.clone() for n, t in self.network.state_dict().items()}
@@ -212,41 +174,12 @@ class _Run:
         return int(metadata["epoch"])
 
 
-def collate(
-    examples: list[Example], checkpoint: Checkpoint, preprocessor: TextPreprocessor
-) -> Batch:
-    """Encode and pad; a token target stands at its word's first piece."""
-    encoded = [preprocessor.encode_words(list(example.words)) for example in examples]
-    token_ids, valid = pad([item.token_ids for item in encoded])
-    targets: dict[str, Tensor] = {}
-    for head in checkpoint.network.config.heads:
-        index = {label: i for i, label in enumerate(head.labels)}
-        if head.kind == "sequence":
-            targets[head.name] = torch.tensor([index[e.targets[head.name]] for e in examples])
-            continue
-        target = torch.full(token_ids.shape, IGNORED)
-        for row, (example, item) in enumerate(zip(examples, encoded, strict=True)):
-            tags = [index[tag] for tag in example.targets[head.name]]
-            target[row, item.first] = torch.tensor(tags)
-        targets[head.name] = target
-    return Batch(examples, torch.from_numpy(token_ids), torch.from_numpy(valid), targets)
-
-
 def one_cycle(step: int, steps: int, warmup: float) -> float:
     """The rate over its peak: up in a line, down in a cosine (Smith and Topin 2019)."""
     rising = max(1, round(steps * warmup))
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
-
-def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | None:
-    if recipe.augment == AugmentConfig():
-        return None
-    tagged = [h for h in prepared.checkpoint.network.config.heads if h.kind == "token"]
-    if len(tagged) != 1 or not TokenDecoder(tagged[0].labels).bio:
-        raise DataError("[augment] needs exactly one token head, with BIO tags")
-    return Augmenter(prepared.splits.train, recipe.augment, tagged[0].name)
 
 
 def _groups(network: Network, recipe: Recipe) -> Iterator[dict]:

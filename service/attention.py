@@ -61,17 +61,14 @@ def select(options: AttentionOptions, info: AttentionInfo) -> Selection:
 def _indices(field: str, asked: Literal["all"] | list[int], size: int) -> tuple[int, ...]:
     if asked == "all":
         return tuple(range(size))
-    faults: list[Fault] = [
-        {
-            "loc": ["attention", field, place],
-            "message": f"{index} is none of the model's {size} {field}; -{size} to {size - 1} are",
-            "allowed": list(range(-size, size)),
-        }
-        for place, index in enumerate(asked)
-        if not -size <= index < size
-    ]
-    if faults:
-        raise InvalidRequest(faults)
+    for place, index in enumerate(asked):
+        if not -size <= index < size:
+            fault: Fault = {
+                "loc": ["attention", field, place],
+                "message": f"{index} is none of the {size} {field}; -{size} to {size - 1} are",
+                "allowed": list(range(-size, size)),
+            }
+            raise InvalidRequest([fault])
     return tuple(index % size for index in asked)
 
 

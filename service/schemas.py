@@ -38,7 +38,7 @@ Text = Annotated[str, Tag(TEXT)]
 GivenWords = Annotated[Words, Tag(OBJECT)]
 Input = Annotated[Text | GivenWords, _either(INPUT)]
 Inputs = Annotated[list[Input], Field(min_length=1, fail_fast=True), Tag(LIST)]
-Indices = Annotated[list[int], Field(min_length=1, fail_fast=True), Tag(LIST)]
+Indices = Annotated[list[int], Field(min_length=1, max_length=100, fail_fast=True), Tag(LIST)]
 All = Annotated[Literal["all"], Tag(TEXT)]
 AllOrMean = Annotated[Literal["all", "mean"], Tag(TEXT)]
 

@@ -10,6 +10,8 @@ from service.app import create_app
 from service.openapi import EXAMPLE
 from service.settings import Settings
 
+GRACE_S = 30  # for what is in flight at the end
+
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; what is in flight then is still answered.
@@ -27,6 +29,8 @@ def serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         log_level="warning",
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
     )
     # When all is answered uvicorn raises the signals it caught again; we end with exit code 0.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     max_request_positions: int = Field(default=8_192, gt=0)
     """Most positions in one request, over all its inputs."""
 
-    max_batch_positions: int = Field(default=1_024, gt=0)
+    max_batch_positions: int = Field(default=512, gt=0)
     """Most positions in one run of the model, padding included; bounds its memory. An input that is
     longer than this runs alone."""
 

@@ -35,7 +35,7 @@ SLOTS = HeadConfig(
 )
 TAGS = HeadConfig(name="tags", kind="token", labels=("noun", "verb", "other"))
 INTENT = HeadConfig(name="intent", kind="sequence", labels=tuple("abcdefghi"))
-WORDS = "book a table for two in new york on monday at noon weather will it rain in paris".split()
+SENTENCE = "book a table for two in new york on monday at noon weather will it rain in paris"
 
 
 class Client:
@@ -126,7 +126,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     Attributes: folder; network, preprocessor of `tiny`.
     """
     folder = tmp_path_factory.mktemp("bundles")
-    tokenizer = train_tokenizer([Example(words=WORDS, targets={})], 97)
+    tokenizer = train_tokenizer([Example(words=tuple(SENTENCE.split()), targets={})], 97)
     write_bundle(folder / "tagger", (TAGS,), tokenizer)
     network = write_bundle(folder / "tiny", (SLOTS, INTENT), tokenizer)
     preprocessor = TextPreprocessor(tokenizer, MAX_LENGTH)

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import random
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.service.conftest import HEADS, INTENT, LAYERS, MAX_LENGTH, SLOTS
 
 from model.decode import TokenDecoder
 from service.predictor import LOOP_CHARACTERS
+from tests.service.conftest import HEADS, INTENT, LAYERS, MAX_LENGTH, SLOTS
 
 TEXTS = [
     "book a table for two in new york",
@@ -147,6 +148,33 @@ def test_concurrent_requests_get_their_own_answers(client) -> None:
         return [response.json() for response in await asyncio.gather(*posts)]
 
     assert same(client.run(together()), alone * 5)
+
+
+def test_neighbours_that_leave_or_fail_change_nothing(client) -> None:
+    alone = {text: client.ask("/v1/predict", {"inputs": text}) for text in TEXTS}
+    draw = random.Random(5)
+
+    async def request(text: str, leaves: bool) -> Any:
+        post = client.http.post("/v1/predict", json={"inputs": text})
+        return await asyncio.wait_for(post, 0.0005) if leaves else (await post).json()
+
+    async def together() -> list[Any]:
+        drawn = [(draw.choice([*TEXTS, "", "noon " * 50]), draw.random() < 0.3) for _ in range(400)]
+        answers = await asyncio.gather(*(request(*one) for one in drawn), return_exceptions=True)
+        return [(*one, answer) for one, answer in zip(drawn, answers, strict=True)]
+
+    outcomes = client.run(together())
+    left = sum(isinstance(answer, TimeoutError) for _, _, answer in outcomes)
+    assert 50 < left < 200
+    for text, leaves, answer in outcomes:
+        if leaves:
+            continue
+        if text in alone:
+            assert same(answer, alone[text])
+        else:
+            assert answer["type"] == "urn:regard:invalid-input"
+    values = client.app.state.registry.get("tiny")._batcher
+    assert values.waiting_positions == 0
 
 
 def test_large_requests_are_answered_like_small_ones(client) -> None:

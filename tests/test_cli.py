@@ -1,0 +1,125 @@
+"""The `regard` command, from data to answers, as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import checkpoint as checkpoints
+from model.decode import TokenDecoder
+from tests.conftest import SENTENCES, write_data, write_recipe
+
+
+def regard(*arguments: object, given: str = "", **settings: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "regard", *map(str, arguments)],
+        input=given,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with data/, tiny.toml, run/best.safetensors and bundles/tiny/."""
+    folder = tmp_path_factory.mktemp("made")
+    data = write_data(folder / "data")
+    recipe = write_recipe(data, folder / "tiny.toml")
+    recipe.write_text(recipe.read_text().replace("epochs = 3", "epochs = 40"))
+    trained = regard("train", recipe, "--data", data, "--out", folder / "run")
+    assert trained.returncode == 0, trained.stderr
+    assert "exact_match 100.00" in trained.stdout
+    best, bundle = folder / "run/best.safetensors", folder / "bundles/tiny"
+    exported = regard("export", best, "--data", data, "--out", bundle, "--precision", "fp32,int8")
+    assert exported.returncode == 0, exported.stderr
+    assert "model.int8.onnx" in exported.stdout
+    return folder
+
+
+def test_evaluate_prints_metrics_and_records_those_of_the_test_split(made: Path) -> None:
+    bundle = made / "bundles/tiny"
+    done = regard("evaluate", bundle, "--data", made / "data", "--split", "test", "--record")
+    metrics = json.loads(done.stdout)
+    assert metrics["exact_match"] == 1.0
+    assert json.loads((bundle / "manifest.json").read_text())["test"] == metrics
+
+
+def test_predict_answers_lines_as_the_network_in_torch_does(made: Path) -> None:
+    texts = [text for text, _, _ in SENTENCES]
+    done = regard("predict", made / "bundles/tiny", given="\n".join(texts), REGARD_PRECISION="fp32")
+    assert done.returncode == 0, done.stderr
+    checkpoint = checkpoints.load(made / "run/best.safetensors")
+    labels = {head.name: head.labels for head in checkpoint.network.config.heads}
+    for text, line in zip(texts, done.stdout.splitlines(), strict=True):
+        item = checkpoint.preprocessor().encode_text(text)
+        token_ids = torch.from_numpy(item.token_ids)[None]
+        with torch.inference_mode():
+            output = checkpoint.network(token_ids, torch.ones_like(token_ids, dtype=torch.bool))
+        shares = output.logits["intent"][0].softmax(-1)
+        answer = json.loads(line)
+        best = answer["classes"]["intent"][0]
+        assert best["label"] == labels["intent"][shares.argmax()]
+        assert best["score"] == pytest.approx(float(shares.max()), abs=1e-4)
+        logits = output.logits["slots"][0, item.first].numpy()
+        tags = [labels["slots"][i] for i in TokenDecoder(labels["slots"]).decode(logits)[0]]
+        assert [word["label"] for word in answer["labels"]["slots"]] == tags
+
+
+def test_predict_reads_json_lines_and_names_the_ones_that_fail(made: Path, tmp_path: Path) -> None:
+    file = tmp_path / "inputs.jsonl"
+    file.write_text('{"words": ["rain", "in", "new york"]}\n"table in rome"\n{"wrong": 1}\n""\n')
+    done = regard("predict", made / "bundles/tiny", file)
+    first, second, third, fourth = map(json.loads, done.stdout.splitlines())
+    assert [label["text"] for label in first["labels"]["slots"]] == ["rain", "in", "new york"]
+    assert second["classes"]["intent"][0]["label"] == "book"
+    assert "error" in third
+    assert "error" in fourth
+    assert done.returncode == 1
+    assert done.stderr == "regard: 2 lines could not be answered\n"
+
+
+def test_models_lists_what_would_be_served(made: Path) -> None:
+    done = regard("models", REGARD_BUNDLES=str(made / "bundles"), COLUMNS="200")
+    assert done.returncode == 0
+    assert "tiny" in done.stdout
+    assert "intent" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("train", "none.toml"), "none.toml"),
+        (("export", "none.safetensors", "--out", "x"), "none.safetensors cannot be read"),
+        (("evaluate", "none"), "none/manifest.json cannot be read"),
+        (("predict", "none"), "there is no model 'none'"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path, arguments, told) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "regard", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("regard: ")
+
+
+def test_an_unknown_option_is_told_with_exit_code_2() -> None:
+    assert regard("serve", "--nonsense").returncode == 2
+
+
+def test_help_names_every_command() -> None:
+    done = regard("--help")
+    for command in ("train", "export", "evaluate", "predict", "models", "serve"):
+        assert command in done.stdout
