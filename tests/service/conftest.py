@@ -37,6 +37,33 @@ TAGS = HeadConfig(name="tags", kind="token", labels=("noun", "verb", "other"))
 INTENT = HeadConfig(name="intent", kind="sequence", labels=tuple("abcdefghi"))
 SENTENCE = "book a table for two in new york on monday at noon weather will it rain in paris"
 
+TEXTS = [
+    "book a table for two in new york",
+    "Will it rain?",
+    "noon",
+    "weather in Paris, on monday at noon. will it rain in new york on monday",
+    "a table",
+    "at noon book two",
+    "it",
+]
+
+
+def torch_outputs(tiny: SimpleNamespace, text: str) -> tuple[Any, Any]:
+    """The encoded text, and what the network itself makes of it."""
+    encoded = tiny.preprocessor.encode_text(text)
+    token_ids = torch.from_numpy(encoded.token_ids)[None]
+    with torch.inference_mode():
+        return encoded, tiny.network(token_ids, torch.ones_like(token_ids, dtype=torch.bool))
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Equal; numbers within 1e-4."""
+    if isinstance(ours, dict):
+        return list(ours) == list(theirs) and all(same(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    return ours == pytest.approx(theirs, abs=1e-4) if isinstance(ours, float) else ours == theirs
+
 
 class Client:
     """Talks to an app in this process; the app's event loop runs while a call is made."""

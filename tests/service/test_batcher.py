@@ -1,23 +1,15 @@
-"""The batcher alone: a pure decision, and what must hold whatever callers and the model do."""
+"""The batcher alone: what must hold whatever callers and the model do."""
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from service.batcher import RUN_POSITIONS, Batcher, take_batch
+from service.batcher import Batcher
 from service.errors import Overloaded, ShuttingDown
-
-
-@dataclass(eq=False)
-class Entry:
-    length: int
-    abandoned: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,84 +61,52 @@ def submit(batcher: Batcher[Work, str], *works: Work) -> asyncio.Task[list[str]]
     return asyncio.create_task(batcher.submit(works))
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 10))
+Test = Callable[[Model, Batcher[Work, str]], Coroutine[Any, Any, None]]
 
 
-def padding(batch: list[Entry]) -> int:
-    lengths = [entry.length for entry in batch]
-    return max(lengths) * len(lengths) - sum(lengths)
+def run(test: Test, max_batch_positions: int = 100, max_queue_positions: int = 1000) -> None:
+    """Run a test with a model and its batcher, which is closed after it."""
 
+    async def run() -> None:
+        model = Model()
+        batcher = Batcher(model, max_batch_positions, max_queue_positions)
+        await test(model, batcher)
+        await batcher.close()
 
-entries = st.builds(Entry, st.integers(1, 40), st.booleans())
-
-
-@given(st.lists(entries, max_size=30), st.integers(1, 100))
-def test_take_batch_keeps_its_promises(queue: list[Entry], max_positions: int) -> None:
-    batch, rest = take_batch(queue, max_positions)
-    waiting = [entry for entry in queue if not entry.abandoned]
-    assert sorted(map(id, batch + rest)) == sorted(map(id, waiting)), "none lost, none twice"
-    assert rest == [entry for entry in waiting if entry in rest], "oldest first"
-    assert batch[:1] == waiting[:1], "the oldest always runs"
-    if len(batch) > 1:
-        assert max(entry.length for entry in batch) * len(batch) <= max_positions
-        assert padding(batch) < RUN_POSITIONS
-
-
-def test_take_batch_takes_near_lengths_and_leaves_the_far() -> None:
-    queue = [Entry(length) for length in (10, 40, 11, 9, 10, 3)]
-    batch, rest = take_batch(queue, 1000)
-    assert [entry.length for entry in batch] == [10, 11, 9, 10]
-    assert [entry.length for entry in rest] == [40, 3]
-
-
-def test_take_batch_runs_an_entry_beyond_the_budget_alone() -> None:
-    batch, rest = take_batch([Entry(50), Entry(50)], 40)
-    assert len(batch) == len(rest) == 1
+    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_a_lone_work_is_not_held_back() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         assert await batcher.submit([Work("a")]) == ["A"]
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_what_arrives_during_a_run_is_the_next_batch() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         others = [submit(batcher, Work(name)) for name in "abc"]
         await asyncio.sleep(0)
         model.release()
         assert await asyncio.gather(first, *others) == [["FIRST"], ["A"], ["B"], ["C"]]
         assert model.batches == [["first"], ["a", "b", "c"]]
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_a_full_batch_leaves_the_rest_for_the_next() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 20, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         results = await batcher.submit([Work(str(index)) for index in range(10)])
         assert results == [str(index) for index in range(10)]
         assert [len(batch) for batch in model.batches] == [4, 4, 2]
-        await batcher.close()
 
-    run(test())
+    run(test, max_batch_positions=20)
 
 
 @pytest.mark.parametrize("victim", [0, 1, 2])
 def test_a_cancelled_request_does_not_affect_its_batch(victim: int) -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         tasks = [submit(batcher, Work(name)) for name in "abc"]
         await asyncio.sleep(0)
@@ -161,15 +121,12 @@ def test_a_cancelled_request_does_not_affect_its_batch(victim: int) -> None:
             if index != victim:
                 assert result == ["ABC"[index]]
         assert await batcher.submit([Work("later")]) == ["LATER"]
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_what_is_cancelled_while_it_waits_never_runs() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         gone = submit(batcher, Work("gone"), Work("gone too"))
         stays = submit(batcher, Work("stays"))
@@ -180,31 +137,25 @@ def test_what_is_cancelled_while_it_waits_never_runs() -> None:
         assert await asyncio.gather(first, stays) == [["FIRST"], ["STAYS"]]
         assert model.batches == [["first"], ["stays"]]
         assert batcher.waiting_positions == 0
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_a_callers_timeout_leaves_the_others_alone() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         stays = submit(batcher, Work("stays"))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(batcher.submit([Work("late")]), 0.01)
         model.release()
         assert await asyncio.gather(first, stays) == [["FIRST"], ["STAYS"]]
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_an_error_stays_with_the_culprit_and_the_thread_lives() -> None:
-    async def test() -> None:
-        model = Model()
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         model.culprits = {"b"}
-        batcher = Batcher(model, 100, 1000)
         first = await model.hold(batcher)
         tasks = [submit(batcher, Work(name)) for name in "abc"]
         await asyncio.sleep(0)
@@ -214,43 +165,34 @@ def test_an_error_stays_with_the_culprit_and_the_thread_lives() -> None:
         assert (a, c) == (["A"], ["C"])
         assert isinstance(b, ValueError)
         assert await batcher.submit([Work("later")]) == ["LATER"]
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_a_request_with_a_culprit_fails_as_a_whole() -> None:
-    async def test() -> None:
-        model = Model()
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         model.culprits = {"b"}
-        batcher = Batcher(model, 5, 1000)
         with pytest.raises(ValueError, match="culprit"):
             await batcher.submit([Work(name) for name in "abcd"])
         assert await batcher.submit([Work("later")]) == ["LATER"]
         assert ["d"] not in model.batches, "what waited for nobody did not run"
-        await batcher.close()
 
-    run(test())
+    run(test, max_batch_positions=5)
 
 
 def test_a_wrong_number_of_results_is_an_error_not_a_mix_up() -> None:
-    async def test() -> None:
-        model = Model()
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         model.lost = True
-        batcher = Batcher(model, 100, 1000)
         with pytest.raises(RuntimeError, match="1 works gave 0 results"):
             await batcher.submit([Work("a"), Work("b")])
         model.lost = False
         assert await batcher.submit([Work("later")]) == ["LATER"]
-        await batcher.close()
 
-    run(test())
+    run(test)
 
 
 def test_more_than_may_wait_is_refused_whole() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 20)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         waits = submit(batcher, Work("a", 10))
         await asyncio.sleep(0)
@@ -260,15 +202,12 @@ def test_more_than_may_wait_is_refused_whole() -> None:
         fits = submit(batcher, Work("d", 10))
         model.release()
         assert await asyncio.gather(first, waits, fits) == [["FIRST"], ["A"], ["D"]]
-        await batcher.close()
 
-    run(test())
+    run(test, max_queue_positions=20)
 
 
 def test_closing_leaves_nothing_pending() -> None:
-    async def test() -> None:
-        model = Model()
-        batcher = Batcher(model, 100, 1000)
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         waits = submit(batcher, Work("a"), Work("b"))
         await asyncio.sleep(0)
@@ -281,13 +220,13 @@ def test_closing_leaves_nothing_pending() -> None:
         with pytest.raises(ShuttingDown):
             await batcher.submit([Work("late")])
 
-    run(test())
+    run(test)
 
 
 def test_batches_are_reported() -> None:
-    async def test() -> None:
+    async def test(model: Model, _: Batcher[Work, str]) -> None:
         seen: list[tuple[list[int], float]] = []
-        batcher = Batcher(Model(), 100, 1000, lambda *batch: seen.append(batch))
+        batcher = Batcher(model, 100, 1000, lambda *batch: seen.append(batch))
         await batcher.submit([Work("a", 5), Work("b", 6)])
         await batcher.close()
         (lengths, seconds), *others = seen
@@ -295,4 +234,4 @@ def test_batches_are_reported() -> None:
         assert 0 < seconds < 5
         assert not others
 
-    run(test())
+    run(test)
