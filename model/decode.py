@@ -1,6 +1,7 @@
 """Logits -> labels, spans and classes. numpy only."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -41,12 +42,28 @@ class TokenDecoder:
 
     def decode(self, logits: Floats) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Label indices and their probabilities, both (words,), from logits (words, labels)."""
+        return self.decode_batch(logits, [len(logits)])
+
+    def decode_batch(
+        self, logits: Floats, words: Sequence[int]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Decode several inputs, one after another in the same arrays.
+
+        Args:
+            logits: (words of all inputs, labels)
+            words: of each input, at least one.
+
+        Returns:
+            Label indices and their probabilities, both (words of all inputs,).
+        """
         best = logits.argmax(axis=-1)
-        if self.bio and not self._is_valid(best):
-            best = self._viterbi(logits)
+        if self.bio:
+            stops = np.cumsum(words)
+            for first, stop in self._invalid(best, stops - words, stops):
+                best[first:stop] = self._viterbi(logits[first:stop])
         # The softmax's value at the chosen label alone, without dividing all the others.
         chosen = logits[np.arange(len(best)), best][:, None]
-        with np.errstate(over="ignore"):  # far below the best label: 1 / inf, score 0
+        with np.errstate(over="ignore"):  # a label without any probability: the score is 0
             scores = 1.0 / np.exp(logits - chosen, dtype=np.float32).sum(axis=-1)
         return best, scores
 
@@ -64,8 +81,17 @@ class TokenDecoder:
             start = index
         return spans
 
-    def _is_valid(self, best: NDArray[np.intp]) -> bool:
-        return bool(self._start[best[0]] and self._allowed[best[:-1], best[1:]].all())
+    def _invalid(
+        self, best: NDArray[np.intp], firsts: NDArray[np.intp], stops: NDArray[np.intp]
+    ) -> Iterator[tuple[int, int]]:
+        """Where inputs are whose labels may not follow each other."""
+        allowed = np.empty(len(best), np.bool_)
+        allowed[1:] = self._allowed[best[:-1], best[1:]]
+        allowed[firsts] = self._start[best[firsts]]
+        if not allowed.all():
+            for first, stop in zip(firsts.tolist(), stops.tolist(), strict=True):
+                if not allowed[first:stop].all():
+                    yield first, stop
 
     def _viterbi(self, logits: Floats) -> NDArray[np.intp]:
         """The best path through the allowed transitions (Viterbi 1967)."""
@@ -98,8 +124,9 @@ class TokenDecoder:
         )
 
 
-def top_classes(logits: Floats, labels: Sequence[str], top_k: int) -> list[tuple[str, float]]:
-    """The top_k labels of logits (labels,) with their probabilities, most probable first."""
-    probabilities = softmax(logits)
-    order = np.argsort(-probabilities, kind="stable")[:top_k]
-    return [(labels[i], float(probabilities[i])) for i in order]
+def top_classes(
+    probabilities: Sequence[float], labels: Sequence[str], top_k: int
+) -> list[tuple[str, float]]:
+    """The top_k labels with their probabilities, most probable first; ties in the labels' order."""
+    order = heapq.nlargest(top_k, range(len(labels)), key=probabilities.__getitem__)
+    return [(labels[i], probabilities[i]) for i in order]

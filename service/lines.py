@@ -12,7 +12,7 @@ from service.errors import ServiceError
 from service.predictor import Predictor
 from service.schemas import Input, Options
 
-IN_FLIGHT = 256  # lines that are read but not yet answered
+IN_FLIGHT = 64  # lines that are read but not yet answered
 
 _input: TypeAdapter[Input] = TypeAdapter(Input)
 

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
 from export.bundle import BundleError, attention_names, read_file, read_manifest
-from model.decode import TokenDecoder
+from model.decode import TokenDecoder, softmax
 from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText, TextPreprocessor
@@ -16,7 +19,7 @@ from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.errors import Fault, InvalidInput, MissingHead
 from service.limits import Source, check_positions, check_sources, locate
-from service.results import label_words, rank_classes
+from service.results import Decoded, label_words, rank_classes
 from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Floats, Session, choose_precision
 from service.settings import Settings
@@ -44,11 +47,13 @@ class Query:
 class Outputs(NamedTuple):
     """What the model gave for one query, padding cut off.
 
-    logits: of each head: token (length, labels), sequence (labels,)
+    labels: of each token head
+    classes: the probability of each class, of each sequence head
     weights: (layers, heads, query, key), as selected
     """
 
-    logits: dict[str, Floats]
+    labels: dict[str, Decoded]
+    classes: dict[str, list[float]]
     weights: Floats | None
 
 
@@ -166,13 +171,30 @@ class Predictor:
         heads = [*self._decoders, *self._classes]
         arrays = self._session.run(token_ids, valid, heads + [names[layer] for layer in asked])
         weights = {layer: arrays[names[layer]] for layer in asked}
+        labels = {name: self._decode(name, arrays[name], queries) for name in self._decoders}
+        classes = {name: softmax(arrays[name]).tolist() for name in self._classes}
         return [
             Outputs(
-                {name: arrays[name][item, : query.length] for name in self._decoders}
-                | {name: arrays[name][item] for name in self._classes},
+                {name: decoded[item] for name, decoded in labels.items()},
+                {name: probabilities[item] for name, probabilities in classes.items()},
                 query.selection.cut(weights, item, query.length) if query.selection else None,
             )
             for item, query in enumerate(queries)
+        ]
+
+    def _decode(self, head: str, logits: Floats, queries: list[Query]) -> list[Decoded]:
+        """Of each query, from logits (batch, length, labels): rows at words' first pieces count."""
+        words = [len(query.encoded.first) for query in queries]
+        first = [position for query in queries for position in query.encoded.first]
+        rows = np.repeat(np.arange(len(queries)), words)
+        best, scores = (
+            array.tolist()
+            for array in self._decoders[head].decode_batch(logits[rows, first], words)
+        )
+        stops = list(accumulate(words))
+        return [
+            Decoded(best[stop - count : stop], scores[stop - count : stop])
+            for stop, count in zip(stops, words, strict=True)
         ]
 
     def _result(
@@ -187,13 +209,13 @@ class Predictor:
         if "token" in kinds and self._decoders:
             result["labels"] = {}
             for name, decoder in self._decoders.items():
-                labels, spans = label_words(source, query.encoded, decoder, outputs.logits[name])
+                labels, spans = label_words(source, query.encoded, decoder, outputs.labels[name])
                 result["labels"][name] = labels
                 if decoder.bio:
                     result.setdefault("spans", {})[name] = spans
         if "sequence" in kinds and self._classes:
             result["classes"] = {
-                name: rank_classes(labels, outputs.logits[name], options)
+                name: rank_classes(labels, outputs.classes[name], options)
                 for name, labels in self._classes.items()
             }
         if query.selection and outputs.weights is not None:

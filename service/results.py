@@ -1,19 +1,26 @@
 """Logits -> labels, spans and classes in the caller's terms: his text, his words."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from model.decode import TokenDecoder, top_classes
 from model.preprocess.text import EncodedText
 from service.answers import Class, Label, Span
 from service.limits import Source
 from service.schemas import Options
-from service.session import Floats
 
 DIGITS = 6  # of a score
 
 
+class Decoded(NamedTuple):
+    """Of each word: the index of its label, and that label's probability."""
+
+    labels: list[int]
+    scores: list[float]
+
+
 def label_words(
-    source: Source, encoded: EncodedText, decoder: TokenDecoder, logits: Floats
+    source: Source, encoded: EncodedText, decoder: TokenDecoder, decoded: Decoded
 ) -> tuple[list[Label], list[Span]]:
     """A label for every word, and the spans they form (none without BIO labels).
 
@@ -21,13 +28,11 @@ def label_words(
         source: what `encoded` was made of.
         encoded: says where the words are.
         decoder: of the head.
-        logits: (length, labels), one row a position.
+        decoded: what it made of the words.
     """
-    best, probabilities = decoder.decode(logits[encoded.first])
-    chosen = best.tolist()
-    scores = [round(score, DIGITS) for score in probabilities.tolist()]
-    names = [decoder.labels[index] for index in chosen]
-    spans = decoder.spans(chosen, scores) if decoder.bio else []
+    scores = [round(score, DIGITS) for score in decoded.scores]
+    names = [decoder.labels[index] for index in decoded.labels]
+    spans = decoder.spans(decoded.labels, scores) if decoder.bio else []
     if isinstance(source, str):
         words = encoded.words or []
         return [
@@ -58,10 +63,12 @@ def label_words(
     ]
 
 
-def rank_classes(labels: Sequence[str], logits: Floats, options: Options) -> list[Class]:
-    """The most probable classes, as many as asked for; logits (labels,)."""
+def rank_classes(
+    labels: Sequence[str], probabilities: Sequence[float], options: Options
+) -> list[Class]:
+    """The most probable classes, as many as asked for."""
     return [
         {"label": label, "score": round(score, DIGITS)}
-        for label, score in top_classes(logits, labels, options.top_k)
+        for label, score in top_classes(probabilities, labels, options.top_k)
         if score >= options.threshold
     ]

@@ -39,6 +39,15 @@ def test_decoded_sequence_is_the_best_of_all_valid_ones(logits):
     )
 
 
+@given(st.lists(LATTICES, min_size=1, max_size=4))
+def test_inputs_decoded_together_answer_as_alone(lattices):
+    decoder = TokenDecoder(LABELS)
+    best, scores = decoder.decode_batch(np.concatenate(lattices), [len(x) for x in lattices])
+    alone = [decoder.decode(lattice) for lattice in lattices]
+    np.testing.assert_array_equal(best, np.concatenate([labels for labels, _ in alone]))
+    np.testing.assert_array_equal(scores, np.concatenate([own for _, own in alone]))
+
+
 @given(LATTICES)
 def test_scores_are_the_softmax_at_the_chosen_labels(logits):
     best, scores = TokenDecoder(LABELS).decode(logits)
@@ -95,6 +104,6 @@ def test_a_very_unlikely_label_has_score_zero_without_a_warning():
 
 
 def test_top_classes_come_sorted_and_ties_in_the_order_of_the_labels():
-    found = top_classes(np.log(np.array([0.1, 0.4, 0.1, 0.4], np.float32)), "abcd", 3)
+    found = top_classes([0.1, 0.4, 0.1, 0.4], "abcd", 3)
     assert [label for label, _ in found] == ["b", "d", "a"]
     assert [score for _, score in found] == pytest.approx([0.4, 0.4, 0.1])
