@@ -39,6 +39,8 @@ class TokenDecoder:
         self.bio = "O" in self.labels and all(
             label == "O" or label[:2] in ("B-", "I-") for label in self.labels
         )
+        self._inside = [label.startswith("I-") for label in self.labels]
+        self._types = [label[2:] for label in self.labels]
 
     def decode(self, logits: Floats) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Label indices and their probabilities, both (words,), from logits (words, labels)."""
@@ -71,13 +73,12 @@ class TokenDecoder:
         """Group words B-x I-x I-x into spans of x; best and scores are those of `decode`."""
         spans: list[LabelSpan] = []
         start = 0
-        for index in range(len(best) + 1):
-            label = self.labels[best[index]] if index < len(best) else "O"
-            if label.startswith("I-"):
+        for index, label in enumerate([*best, self.labels.index("O")]):
+            if self._inside[label]:
                 continue
-            if index and self.labels[best[start]] != "O":
+            if index and (kind := self._types[best[start]]):
                 score = sum(scores[start:index]) / (index - start)
-                spans.append(LabelSpan(start, index, self.labels[best[start]][2:], score))
+                spans.append(LabelSpan(start, index, kind, score))
             start = index
         return spans
 

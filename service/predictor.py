@@ -19,7 +19,7 @@ from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.errors import Fault, InvalidInput, MissingHead
 from service.limits import Source, check_positions, check_sources, locate
-from service.results import Decoded, label_words, rank_classes
+from service.results import DIGITS, Decoded, label_words, rank_classes
 from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Floats, Session, choose_precision
 from service.settings import Settings
@@ -187,13 +187,11 @@ class Predictor:
         words = [len(query.encoded.first) for query in queries]
         first = [position for query in queries for position in query.encoded.first]
         rows = np.repeat(np.arange(len(queries)), words)
-        best, scores = (
-            array.tolist()
-            for array in self._decoders[head].decode_batch(logits[rows, first], words)
-        )
+        best, scores = self._decoders[head].decode_batch(logits[rows, first], words)
+        labels, rounded = best.tolist(), scores.astype(np.float64).round(DIGITS).tolist()
         stops = list(accumulate(words))
         return [
-            Decoded(best[stop - count : stop], scores[stop - count : stop])
+            Decoded(labels[stop - count : stop], rounded[stop - count : stop])
             for stop, count in zip(stops, words, strict=True)
         ]
 

@@ -13,7 +13,7 @@ DIGITS = 6  # of a score
 
 
 class Decoded(NamedTuple):
-    """Of each word: the index of its label, and that label's probability."""
+    """Of each word: the index of its label, and that label's probability, rounded to DIGITS."""
 
     labels: list[int]
     scores: list[float]
@@ -30,7 +30,7 @@ def label_words(
         decoder: of the head.
         decoded: what it made of the words.
     """
-    scores = [round(score, DIGITS) for score in decoded.scores]
+    scores = decoded.scores
     names = [decoder.labels[index] for index in decoded.labels]
     spans = decoder.spans(decoded.labels, scores) if decoder.bio else []
     if isinstance(source, str):

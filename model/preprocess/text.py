@@ -96,14 +96,14 @@ class TextPreprocessor:
         Raises:
             InputError: nothing to encode, or more than `max_length` positions.
         """
-        text = SURROGATE.sub("\ufffd", text)
-        kept, encoded = [], []
-        for start, end in split_words(text):
-            pieces = self._word(text[start:end])
-            if pieces[0]:
-                kept.append((start, end))
-                encoded.append(pieces)
-        return self._join(encoded, kept)
+        if not text.isascii():
+            text = SURROGATE.sub("\ufffd", text)
+        words = split_words(text)
+        encoded = [self._word(text[start:end]) for start, end in words]
+        if not all(ids for ids, _ in encoded):
+            words = [word for word, (ids, _) in zip(words, encoded, strict=True) if ids]
+            encoded = [pieces for pieces in encoded if pieces[0]]
+        return self._join(encoded, words)
 
     def encode_words(self, words: list[str]) -> EncodedText:
         """Encode words as given; one that has no visible character is an unknown word.
@@ -137,7 +137,7 @@ class TextPreprocessor:
         for index, (ids, offsets) in enumerate(encoded):
             first.append(len(token_ids))
             token_ids.extend(ids)
-            pieces.extend((index, start, end) for start, end in offsets)
+            pieces.extend([(index, start, end) for start, end in offsets])
         token_ids.append(self._last)
         pieces.append(None)
         if len(token_ids) > self.max_length:
