@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-import machine
 import typer
 
+import machine
 from export.bundle import read_file, read_manifest
 from export.runtime import Runner
 from model.decode import softmax

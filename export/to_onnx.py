@@ -1,5 +1,6 @@
 """Network -> ONNX, through one wrapper that fixes the order and the names of its outputs."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from export.bundle import attention_names
 from model.network import Network
 
 OPSET = 20
+
+# It reports every optional package it does not find.
+logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
 
 
 class ExportedNetwork(nn.Module):

@@ -13,6 +13,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.trainers import WordPieceTrainer
 
+from model import checkpoint as checkpoints
 from model import pretrained
 from model.checkpoint import Checkpoint
 from model.config import (
@@ -54,6 +55,7 @@ class Recipe(Config):
     frontend: FrontendConfig | None = None
     encoder: EncoderConfig | None = None
     dropout: float | None = Field(default=None, description="in place of the backbone's own")
+    start: str | None = Field(default=None, description="checkpoint whose weights to begin with")
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig | None = None
     training: TrainConfig
@@ -106,9 +108,19 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
         for head in recipe.heads
     )
     network = Network(ModelConfig(frontend=frontend, encoder=encoder, heads=heads))
-    if recipe.pretrained:
+    if recipe.start:
+        network = _start(Path(recipe.start), network, tokenizer)
+    elif recipe.pretrained:
         pretrained.load_backbone(network, source)
     return Prepared(Checkpoint(network, tokenizer, {}), splits)
+
+
+def _start(path: Path, network: Network, tokenizer: str) -> Network:
+    """The network of a checkpoint, which must be like the given one but for its weights."""
+    started = checkpoints.load(path)
+    if (started.network.config, started.tokenizer) != (network.config, tokenizer):
+        raise DataError(f"{path} has another network or tokenizer than the recipe asks for")
+    return started.network
 
 
 def train_tokenizer(examples: list[Example], vocabulary: int) -> str:

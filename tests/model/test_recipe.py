@@ -2,6 +2,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from model import checkpoint as checkpoints
 from model import recipe as recipes
 from model.data.examples import Example
 from model.errors import DataError
@@ -100,3 +101,18 @@ def test_wrong_recipe_is_refused_with_the_place(recipe_path, old, new, message):
 def test_missing_recipe_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.toml"):
         recipes.read(tmp_path / "none.toml")
+
+
+def test_start_takes_the_weights_of_a_checkpoint_and_nothing_else(tiny_recipe, data, tmp_path):
+    recipe = tiny_recipe(seed=3)
+    started = recipes.prepare(recipe, data).checkpoint
+    started.about = {}
+    path = tmp_path / "start.safetensors"
+    checkpoints.save(started, path)
+    again = tiny_recipe(seed=4).model_copy(update={"start": str(path)})
+    found = recipes.prepare(again, data).checkpoint.network.state_dict()
+    for name, weight in started.network.state_dict().items():
+        assert torch.equal(weight, found[name])
+    wider = again.encoder.model_copy(update={"d_hidden": 41})
+    with pytest.raises(DataError, match="has another network or tokenizer than the recipe"):
+        recipes.prepare(again.model_copy(update={"encoder": wider}), data)

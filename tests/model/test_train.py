@@ -200,45 +200,12 @@ def test_student_comes_nearer_to_the_mean_of_its_teachers(tiny_recipe, fit, data
     assert trained < 0.05 * untrained
 
 
-def test_token_targets_stand_at_the_first_piece_of_each_word(tiny_recipe, data):
-    prepared = recipes.prepare(tiny_recipe(), data)
-    preprocessor, examples = prepared.checkpoint.preprocessor(), prepared.splits.train[:3]
-    batch = collate(examples, prepared.checkpoint, preprocessor)
-    heads = {head.name: head for head in prepared.checkpoint.network.config.heads}
-    for row, example in enumerate(examples):
-        encoded = preprocessor.encode_words(list(example.words))
-        expected = {
-            first: heads["slots"].labels.index(tag)
-            for first, tag in zip(encoded.first, example.targets["slots"], strict=True)
-        }
-        found = batch.targets["slots"][row]
-        assert {i: found[i].item() for i in range(len(found)) if found[i] != -100} == expected
-        intent = heads["intent"].labels[batch.targets["intent"][row]]
-        assert intent == example.targets["intent"]
-    assert batch.valid.sum(1).tolist() == [
-        len(preprocessor.encode_words(list(e.words)).token_ids) for e in examples
-    ]
-
-
 def test_rate_rises_in_a_line_then_falls_in_a_cosine_to_nothing():
     rates = [one_cycle(step, 100, 0.1) for step in range(101)]
     assert rates[:10] == pytest.approx([0.1 * i for i in range(1, 11)])
     assert rates[55] == pytest.approx(0.5)
     assert rates[100] == pytest.approx(0.0)
     assert all(a > b for a, b in itertools.pairwise(rates[10:]))
-
-
-def test_every_example_is_seen_once_an_epoch_in_an_order_of_its_own(tiny_recipe, data, tmp_path):
-    recipe = tiny_recipe()
-    run = training._Run(recipe, recipes.prepare(recipe, data), tmp_path / "run")
-    orders = []
-    for seed in range(2):
-        batches = list(run._batches(training.random.Random(seed)))
-        assert [len(batch.token_ids) for batch in batches] in ([3, 3, 2], [3, 2, 3], [2, 3, 3])
-        rows = [ids[ok].tolist() for b in batches for ids, ok in zip(b.token_ids, b.valid)]  # noqa: B905
-        orders.append(rows)
-    assert sorted(orders[0]) == sorted(orders[1])
-    assert orders[0] != orders[1]
 
 
 def test_deeper_layers_learn_faster_and_heads_at_their_own_rate(tiny_recipe, data):
