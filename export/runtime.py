@@ -1,7 +1,8 @@
-"""ONNX Runtime, set up for this project; runs where torch is not installed."""
+"""ONNX Runtime on the CPU, set up for encoders; runs where torch is not installed."""
 
 import os
 
+# Both names are in use; whoever imports this package does not want to be reported on.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 
@@ -10,6 +11,31 @@ import onnxruntime
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[np.floating]]
+
+
+def open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Load a serialised ONNX model.
+
+    Args:
+        graph: the model.
+        threads: of one run; 0: onnxruntime's choice.
+
+    Raises:
+        RuntimeError: it cannot be run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_mem_pattern = False  # patterns are kept for every shape seen
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        graph,
+        options,
+        providers=["CPUExecutionProvider"],
+        provider_options=[{"arena_extend_strategy": "kSameAsRequested"}],
+    )
 
 
 class Runner:
@@ -22,12 +48,7 @@ class Runner:
     """
 
     def __init__(self, graph: bytes, outputs: list[str] | None = None, threads: int = 0):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"]
-        )
+        self.session = open_session(graph, threads)
         self.outputs = outputs or [output.name for output in self.session.get_outputs()]
 
     def __call__(self, token_ids: NDArray[np.int64], valid: NDArray[np.bool_]) -> Arrays:

@@ -4,9 +4,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-# Both names are in use; whoever imports this package does not want to be reported on.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 # Words are encoded one at a time: a pool of the tokenizer's own would only compete for the CPUs.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -15,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.bundle import BundleError, Manifest, Precision, Tensor, read_file
+from export.runtime import open_session
 
 Floats = NDArray[np.float32]
 PREFERENCE: tuple[Precision, ...] = ("int8", "fp32", "fp16")
@@ -68,12 +66,7 @@ class Session:
         file = manifest.graphs[precision].file
         graph = read_file(manifest, folder, file)
         try:
-            self._session = onnxruntime.InferenceSession(
-                graph,
-                _options(threads),
-                providers=["CPUExecutionProvider"],
-                provider_options=[{"arena_extend_strategy": "kSameAsRequested"}],
-            )
+            self._session = open_session(graph, threads)
         except Exception as error:  # what onnxruntime raises has no type of its own
             raise BundleError(f"{folder / file} is no graph that can be run: {error}") from error
         for found, expected in (
@@ -99,17 +92,6 @@ class Session:
         length = min(manifest.max_length, max_positions)
         for shape in ((max_positions // length, length), (1, min(length, 8))):
             self.run(np.zeros(shape, np.int64), np.ones(shape, np.bool_), names)
-
-
-def _options(threads: int) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_mem_pattern = False  # patterns are kept for every shape seen
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 def _signature(arguments: Sequence[onnxruntime.NodeArg]) -> list[tuple[str, str, list[str | int]]]:
