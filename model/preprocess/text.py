@@ -31,13 +31,19 @@ class EncodedText:
         words: (start, end) of each word in the text, in Unicode code points, end exclusive;
             None where words were given.
         first: the position of each word's first piece.
-        pieces: for each position (word, start, end), offsets within the word; None: special.
+        offsets: (start, end) within the word of each of its pieces, for each word.
     """
 
     token_ids: NDArray[np.int64]
     words: list[Span] | None
     first: list[int]
-    pieces: list[tuple[int, int, int] | None]
+    offsets: list[tuple[Span, ...]]
+
+    @property
+    def pieces(self) -> list[tuple[int, int, int] | None]:
+        """For each position (word, start, end), offsets within the word; None: special."""
+        own = [(word, *span) for word, spans in enumerate(self.offsets) for span in spans]
+        return [None, *own, None]
 
 
 def split_words(text: str) -> list[Span]:
@@ -133,16 +139,14 @@ class TextPreprocessor:
             raise InputError("no visible character in the input; at least one word is needed")
         token_ids = [self._first]
         first = []
-        pieces: list[tuple[int, int, int] | None] = [None]
-        for index, (ids, offsets) in enumerate(encoded):
+        for ids, _ in encoded:
             first.append(len(token_ids))
             token_ids.extend(ids)
-            pieces.extend([(index, start, end) for start, end in offsets])
         token_ids.append(self._last)
-        pieces.append(None)
         if len(token_ids) > self.max_length:
             raise InputError(f"{len(token_ids)} positions; at most {self.max_length} are allowed")
-        return EncodedText(np.array(token_ids, np.int64), words, first, pieces)
+        offsets = [spans for _, spans in encoded]
+        return EncodedText(np.array(token_ids, np.int64), words, first, offsets)
 
     def special_text(self, token_id: int) -> str:
         """The name of a special token: [CLS] or [SEP]."""
