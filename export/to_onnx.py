@@ -55,4 +55,16 @@ def to_onnx(network: Network, path: Path) -> onnx.ModelProto:
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     program.save(path)
-    return onnx.load(path)
+    graph = _without_traces(onnx.load(path))
+    onnx.save(graph, path)
+    return graph
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes of its own run: stack traces, with the paths of this machine."""
+    graph = model.graph
+    values = (*graph.value_info, *graph.input, *graph.output, *graph.initializer)
+    for part in (model, graph, *graph.node, *values):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    return model

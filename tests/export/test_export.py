@@ -144,3 +144,11 @@ def test_int8_is_a_quarter_and_fp16_half_of_fp32(trained, tmp_path: Path) -> Non
     size = graph.ByteSize()
     assert to_fp16(graph).ByteSize() < 0.52 * size
     assert to_int8(graph).ByteSize() < 0.29 * size
+
+
+def test_no_graph_tells_where_it_was_made(bundle: Path) -> None:
+    for path in bundle.glob("*.onnx"):
+        content = path.read_bytes()
+        assert str(Path(torch.__file__).parent).encode() not in content
+        assert str(Path(__file__).parents[2]).encode() not in content
+        assert b"stack_trace" not in content
