@@ -1,6 +1,6 @@
 """Logits -> labels, spans and classes. numpy only."""
 
-import heapq
+import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -41,6 +41,10 @@ class TokenDecoder:
         )
         self._inside = [label.startswith("I-") for label in self.labels]
         self._types = [label[2:] for label in self.labels]
+        self._outside = self.labels.index("O") if self.bio else -1
+        places = {label: index for index, label in enumerate(self.labels)}
+        # Of each label, the B- label of its type; O where it has none.
+        self._begin = [places.get(f"B-{kind}", self._outside) for kind in self._types]
 
     def decode(self, logits: Floats) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Label indices and their probabilities, both (words,), from logits (words, labels)."""
@@ -62,7 +66,7 @@ class TokenDecoder:
         if self.bio:
             stops = np.cumsum(words)
             for first, stop in self._invalid(best, stops - words, stops):
-                best[first:stop] = self._viterbi(logits[first:stop])
+                best[first:stop] = self._viterbi(logits[first:stop], best[first:stop].tolist())
         # The softmax's value at the chosen label alone, without dividing all the others.
         chosen = logits[np.arange(len(best)), best][:, None]
         with np.errstate(over="ignore"):  # a label without any probability: the score is 0
@@ -73,7 +77,7 @@ class TokenDecoder:
         """Group words B-x I-x I-x into spans of x; best and scores are those of `decode`."""
         spans: list[LabelSpan] = []
         start = 0
-        for index, label in enumerate([*best, self.labels.index("O")]):
+        for index, label in enumerate([*best, self._outside]):
             if self._inside[label]:
                 continue
             if index and (kind := self._types[best[start]]):
@@ -94,36 +98,43 @@ class TokenDecoder:
                 if not allowed[first:stop].all():
                     yield first, stop
 
-    def _viterbi(self, logits: Floats) -> NDArray[np.intp]:
-        """The best path through the allowed transitions (Viterbi 1967).
+    def _viterbi(self, logits: Floats, best: Sequence[int]) -> list[int]:
+        """The most probable valid sequence (Viterbi 1967), from (words, labels).
 
-        Only I-x is choosy about what it follows: B-x or I-x. So a step costs time in proportion to
-        the number of labels, not to its square.
+        Some valid sequence is at hand: `best`, repaired. A label that alone loses more than all of
+        that is on no better path, so only a few labels of a word are looked at.
         """
-        inside, begin = self._inside_and_begin
-        score = np.where(self._start, logits[0], -np.inf)
-        back = np.zeros(logits.shape, np.intp)
-        for word in range(1, len(logits)):
-            follows = np.where(score[begin] >= score[inside], begin, inside)
-            best_before = score.argmax()
-            back[word] = best_before
-            back[word, inside] = follows
-            continued = logits[word, inside] + score[follows]
-            score = logits[word] + score[best_before]
-            score[inside] = continued
-        best = np.zeros(len(logits), np.intp)
-        best[-1] = score.argmax()
-        for word in range(len(logits) - 1, 0, -1):
-            best[word - 1] = back[word, best[word]]
-        return best
+        losses = logits.max(axis=-1, keepdims=True) - logits
+        bound = losses[np.arange(len(best)), self._repair(best)].sum(dtype=np.float64)
+        words, labels = np.nonzero(losses <= bound)
+        paths: dict[
+            int, tuple[float, list[int]]
+        ] = {}  # by last label: its loss, and how to get there
+        candidates = zip(
+            words.tolist(), labels.tolist(), losses[words, labels].tolist(), strict=True
+        )
+        for word, group in itertools.groupby(candidates, key=lambda candidate: candidate[0]):
+            before = paths if word else {self._outside: (0.0, [])}
+            cheapest = min(before.values(), key=lambda path: path[0])
+            paths = {}
+            for _, label, loss in group:
+                path = cheapest
+                if self._inside[label]:
+                    kind = self._types[label]
+                    follows = [path for last, path in before.items() if self._types[last] == kind]
+                    if not follows:
+                        continue
+                    path = min(follows, key=lambda path: path[0])
+                paths[label] = path[0] + loss, [*path[1], label]
+        return min(paths.values(), key=lambda path: path[0])[1]
 
-    @cached_property
-    def _inside_and_begin(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Indices of the I- labels, and of the B- label of each (its own if it has none)."""
-        inside = [index for index, label in enumerate(self.labels) if label.startswith("I-")]
-        places = {label: index for index, label in enumerate(self.labels)}
-        begin = [places.get(f"B-{self.labels[index][2:]}", index) for index in inside]
-        return np.array(inside, np.intp), np.array(begin, np.intp)
+    def _repair(self, best: Sequence[int]) -> list[int]:
+        """A valid sequence: where I-x may not follow, a span begins, or there is none."""
+        repaired = [self._outside]
+        for label in best:
+            follows = not self._inside[label] or self._types[repaired[-1]] == self._types[label]
+            repaired.append(label if follows else self._begin[label])
+        return repaired[1:]
 
     @cached_property
     def _start(self) -> NDArray[np.bool_]:
@@ -145,5 +156,5 @@ def top_classes(
     probabilities: Sequence[float], labels: Sequence[str], top_k: int
 ) -> list[tuple[str, float]]:
     """The top_k labels with their probabilities, most probable first; ties in the labels' order."""
-    order = heapq.nlargest(top_k, range(len(labels)), key=probabilities.__getitem__)
-    return [(labels[i], probabilities[i]) for i in order]
+    order = sorted(range(len(labels)), key=probabilities.__getitem__, reverse=True)
+    return [(labels[i], probabilities[i]) for i in order[:top_k]]

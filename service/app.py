@@ -5,18 +5,27 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from service import openapi, problems
+from service import errors, openapi, problems
+from service.envelope import Envelope
 from service.registry import Registry
 from service.routes import health, models, v1
 from service.settings import Settings
-from service.telemetry import Metrics, RecordRequests
+from service.telemetry import Metrics
 
 DESCRIPTION = "Labels for every word, classes for the whole input, and the attention behind them."
 
 
 class Service(FastAPI):
-    """FastAPI, whose OpenAPI document knows the schemas of routes that read and write bytes."""
+    """FastAPI in an envelope, whose OpenAPI document knows what routes of bytes read and write."""
+
+    envelope: Envelope
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        await self.envelope(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The document; made once."""
@@ -43,9 +52,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.registry = Registry(settings, app.state.metrics)
-    app.add_middleware(RecordRequests, metrics=app.state.metrics)
-    problems.install(app)
-    app.router.routes.extend(v1.router.routes)  # include_router would wrap each, at a cost
+    app.envelope = Envelope(
+        super(Service, app).__call__,
+        v1.endpoints(app.state.registry),
+        settings,
+        app.state.metrics,
+    )
+    app.add_exception_handler(HTTPException, problems.routing_error)
+    app.add_exception_handler(errors.ServiceError, problems.failure)
+    app.add_exception_handler(Exception, problems.failure)
+    app.include_router(v1.router)
     app.include_router(models.router)
     app.include_router(health.router)
     return app

@@ -1,21 +1,20 @@
-"""Inputs that wait -> padded batches -> one model thread. No artificial waiting.
-
-A run of the model costs a fixed part plus a part for every position, padding included. So inputs of
-near length run together for as long as all their padding costs less than one more run would.
-"""
+"""The works of one model: they wait, run in batches, and go back to whoever asked."""
 
 import asyncio
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from service.errors import Overloaded, ShuttingDown
+from service.caller import Caller
+from service.cost import Cost
+from service.errors import ClientLeft, DeadlineExceeded, Overloaded, ShuttingDown
+from service.queue import Queue
+from service.scheduler import Run, Scheduler
 
-RUN_POSITIONS = 6  # what a run costs beside its positions; within 3 % of the best from 6 to 12
-RATE_MEMORY = 0.9  # of the moving average of seconds a position
+SWEEP_S = 0.05
+RATE_MEMORY = 0.9  # of the moving average of measured over expected seconds
 
 
 class Sized(Protocol):
@@ -26,74 +25,72 @@ class Sized(Protocol):
         """Positions it takes, without padding."""
 
 
-class Waiting(Sized, Protocol):
-    """An entry of the queue."""
+class Observer(Protocol):
+    """Is told what happens."""
 
-    @property
-    def abandoned(self) -> bool:
-        """Nobody waits for its result any more."""
+    def waits(self, positions: int, age_s: float) -> None:
+        """So many positions wait now, the oldest for so long."""
+
+    def ran(self, lengths: Sequence[int], seconds: float, reason: str) -> None:
+        """A batch ran; why it was no larger: all, full or lengths (see `Queue.take`)."""
 
 
-Entry = TypeVar("Entry", bound=Waiting)
 Work = TypeVar("Work", bound=Sized)
 Result = TypeVar("Result")
 
 
-def take_batch(queue: Sequence[Entry], max_positions: int) -> tuple[list[Entry], list[Entry]]:
-    """Choose what runs next; pure.
-
-    Args:
-        queue: oldest first.
-        max_positions: of the batch, padding included; only a single entry may exceed it.
-
-    Returns:
-        batch: the oldest entry and those near its length; empty if the queue is.
-        rest: the others, oldest first. Abandoned entries are in neither.
-    """
-    waiting = [entry for entry in queue if not entry.abandoned]
-    if len(waiting) < 2:
-        return waiting, []
-    oldest = waiting[0].length
-    nearest = sorted(range(len(waiting)), key=lambda i: abs(waiting[i].length - oldest))
-    chosen: set[int] = set()
-    longest = total = 0
-    for index in nearest:
-        length = waiting[index].length
-        padded = max(longest, length) * (len(chosen) + 1)
-        if chosen and (padded > max_positions or padded - total - length >= RUN_POSITIONS):
-            continue
-        chosen.add(index)
-        longest, total = max(longest, length), total + length
-    batch = [waiting[index] for index in sorted(chosen)]
-    return batch, [entry for index, entry in enumerate(waiting) if index not in chosen]
-
-
-@dataclass(slots=True, eq=False)
 class _Request(Generic[Result]):
     """Works that were submitted together; done when all of them are, or when one failed."""
 
-    future: asyncio.Future[list[Result]]
-    results: list[Result | None]
-    missing: int
+    __slots__ = ("caller", "ended_s", "future", "missing", "results", "started_s", "submitted_s")
+
+    def __init__(self, future: "asyncio.Future[list[Result]]", works: int, caller: Caller):
+        self.future = future
+        self.results: list[Result | None] = [None] * works
+        self.missing = works
+        self.caller = caller
+        self.submitted_s = time.perf_counter()
+        self.started_s = self.ended_s = 0.0
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more of it will run."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
-@dataclass(slots=True, eq=False)
 class _Entry(Generic[Work, Result]):
-    work: Work
-    length: int
-    request: _Request[Result]
-    index: int
+    """One of them."""
+
+    __slots__ = ("index", "length", "request", "work")
+
+    def __init__(self, work: Work, request: _Request[Result], index: int):
+        self.work = work
+        self.length = work.length
+        self.request = request
+        self.index = index
 
     @property
-    def abandoned(self) -> bool:
-        return self.request.future.done()
+    def submitted_s(self) -> float:
+        return self.request.submitted_s
+
+    def expects(self, moment_s: float) -> bool:
+        request = self.request
+        if request.future.done():
+            return False
+        if moment_s > request.caller.deadline_s:
+            request.fail(DeadlineExceeded("no answer by the deadline of this request"))
+            return False
+        if request.caller.left():
+            request.fail(ClientLeft("nobody waits for the answer any more"))
+            return False
+        return True
 
     def resolve(self, result: Result | Exception) -> None:
         request = self.request
         if request.future.done():
             return
         if isinstance(result, Exception):
-            request.future.set_exception(result)
+            request.fail(result)
             return
         request.results[self.index] = result
         request.missing -= 1
@@ -102,97 +99,131 @@ class _Entry(Generic[Work, Result]):
 
 
 class Batcher(Generic[Work, Result]):
-    """Runs a function over batches, one batch at a time, in a thread of its own.
+    """Runs a function over batches, on a scheduler's thread.
 
     Args:
-        run: a batch -> its results, in order. Called in the model thread. Where it raises, the
-            batch's works are run one by one, so that only the culprit fails.
-        max_batch_positions: see `take_batch`.
+        run: a batch -> its results, in order. Called in the thread. Where it raises, the batch's
+            works are run one by one, so that only the culprit fails.
+        scheduler: may run other models too.
+        cost: of a run.
+        max_batch_positions: see `service.queue.take_batch`.
         max_queue_positions: that may wait, without padding.
-        on_batch: told of every batch: the lengths, and the seconds it took.
+        max_queue_s: that the last of them may have to wait, by the cost of what waits.
+        observer: told of every batch.
     """
 
     def __init__(
         self,
         run: Callable[[list[Work]], list[Result]],
+        scheduler: Scheduler,
+        cost: Cost,
         max_batch_positions: int,
         max_queue_positions: int,
-        on_batch: Callable[[list[int], float], None] = lambda lengths, seconds: None,
+        max_queue_s: float,
+        observer: Observer,
     ):
         self._run = run
-        self._max_batch_positions = max_batch_positions
+        self._scheduler = scheduler
+        self._cost = cost
         self._max_queue_positions = max_queue_positions
-        self._on_batch = on_batch
-        self._thread = ThreadPoolExecutor(1, "model")
-        self._queue: list[_Entry[Work, Result]] = []
-        self._running: Future[list[Result | Exception]] | None = None
-        self._closed = False
-        self._seconds_per_position = 0.0
-        self.waiting_positions = 0
+        self._max_queue_s = max_queue_s
+        self._observer = observer
+        self._queue: Queue[_Entry[Work, Result]] = Queue(cost, max_batch_positions)
+        self._closed = self._sweeping = False
+        self._slowness = 1.0  # measured over expected seconds of a run
+        self.used_s = 0.0
 
-    async def submit(self, works: Sequence[Work]) -> list[Result]:
-        """Run works; their results, in order. Cancelling this abandons them all.
+    @property
+    def waiting_positions(self) -> int:
+        """Positions that wait."""
+        return self._queue.positions
+
+    def check_room(self, positions: int = 1) -> None:
+        """Whether so many more positions may wait.
 
         Raises:
-            Overloaded: they would exceed `max_queue_positions`; none of them was queued.
+            Overloaded: no; says when there will be room, by the rate at which the model works.
+        """
+        waiting = self._queue.positions
+        wait_s = waiting * self._cost.position * self._slowness
+        if waiting + positions <= self._max_queue_positions and wait_s <= self._max_queue_s:
+            return
+        raise Overloaded(
+            f"{waiting} positions are waiting, about {wait_s:.1f} s; at most "
+            f"{self._max_queue_positions} and {self._max_queue_s:g} s are allowed",
+            max(1, math.ceil(wait_s)),
+        )
+
+    async def submit(self, works: Sequence[Work], caller: Caller) -> list[Result]:
+        """Run works; their results, in order. Cancelling this abandons them all.
+
+        Notes in `caller.stages` how long they waited (queue), and then took (model).
+
+        Raises:
+            Overloaded: see `check_room`; none of them was queued.
+            DeadlineExceeded: the caller's deadline cannot be met.
+            ClientLeft: the caller left before all of them had begun.
             ShuttingDown: `close` was called.
             Exception: what `run` raised for one of them.
         """
         if self._closed:
             raise ShuttingDown("the service is being stopped")
-        positions = sum(work.length for work in works)
-        if self.waiting_positions + positions > self._max_queue_positions:
-            raise Overloaded(
-                f"{self.waiting_positions} positions are waiting, {positions} more would exceed "
-                f"the {self._max_queue_positions} that may",
-                max(1, math.ceil(self.waiting_positions * self._seconds_per_position)),
-            )
-        future = asyncio.get_running_loop().create_future()
-        request = _Request[Result](future, [None] * len(works), len(works))
-        self._queue.extend(
-            _Entry(work, work.length, request, index) for index, work in enumerate(works)
-        )
-        self.waiting_positions += positions
-        if self._running is None:
-            self._start()
-        return await request.future
+        self.check_room(sum(work.length for work in works))
+        loop = asyncio.get_running_loop()
+        request: _Request[Result] = _Request(loop.create_future(), len(works), caller)
+        for index, work in enumerate(works):
+            self._queue.add(_Entry(work, request, index))
+        self._scheduler.wake(self)
+        if self._queue and not self._sweeping:
+            self._sweeping = True
+            loop.call_later(SWEEP_S, self._sweep)
+        results = await request.future
+        caller.stages["queue"] = request.started_s - request.submitted_s
+        caller.stages["model"] = request.ended_s - request.started_s
+        return results
+
+    def _sweep(self) -> None:
+        """Let go of those whose deadline is over or whose caller left, while others wait on."""
+        self._sweeping = bool(self._queue.drop(time.perf_counter()))
+        if self._sweeping:
+            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     async def close(self) -> None:
-        """Fail what waits, let the running batch finish, end the thread."""
+        """Fail what waits; what runs is still answered."""
         self._closed = True
-        queue, self._queue = self._queue, []
-        for entry in queue:
-            entry.resolve(ShuttingDown("the service is being stopped"))
-        if self._running is not None:
-            await asyncio.wrap_future(self._running)
-        self._thread.shutdown()
+        for entry in self._queue.clear():
+            entry.request.fail(ShuttingDown("the service is being stopped"))
 
-    def _start(self) -> None:
-        batch, self._queue = take_batch(self._queue, self._max_batch_positions)
-        self.waiting_positions = sum(entry.length for entry in self._queue)
+    def take(self) -> Run | None:
+        """See `service.scheduler.Line`."""
+        now_s = time.perf_counter()
+        batch, reason = self._queue.take(now_s)
+        since_s = self._queue.oldest_s()
+        self._observer.waits(self._queue.positions, now_s - since_s if since_s else 0.0)
         if not batch:
-            return
-        loop, started_s = asyncio.get_running_loop(), time.perf_counter()
-        self._running = self._thread.submit(self._run_safely, [entry.work for entry in batch])
-        self._running.add_done_callback(
-            lambda done: loop.call_soon_threadsafe(self._finish, batch, started_s, done.result())
-        )
+            return None
+        for entry in batch:
+            entry.request.started_s = entry.request.started_s or now_s
+        return functools.partial(self._run_batch, batch, reason)
 
-    def _finish(
-        self,
-        batch: list[_Entry[Work, Result]],
-        started_s: float,
-        results: list[Result | Exception],
-    ) -> None:
-        self._running = None
-        self._start()  # first, so that the model thread need not wait for the answers' decoding
-        for entry, result in zip(batch, results, strict=True):
-            entry.resolve(result)
-        lengths = [entry.length for entry in batch]
-        seconds = time.perf_counter() - started_s
-        newest = seconds / (max(lengths) * len(lengths))
-        self._seconds_per_position += (1 - RATE_MEMORY) * (newest - self._seconds_per_position)
-        self._on_batch(lengths, seconds)
+    def _run_batch(
+        self, batch: list[_Entry[Work, Result]], reason: str
+    ) -> tuple[float, Callable[[], None]]:
+        started_s = time.perf_counter()
+        results = self._run_safely([entry.work for entry in batch])
+        ended_s = time.perf_counter()
+        seconds = ended_s - started_s
+
+        def finish() -> None:
+            for entry, result in zip(batch, results, strict=True):
+                entry.request.ended_s = ended_s
+                entry.resolve(result)
+            lengths = [entry.length for entry in batch]
+            newest = seconds / self._cost(len(lengths), max(lengths))
+            self._slowness += (1 - RATE_MEMORY) * (newest - self._slowness)
+            self._observer.ran(lengths, seconds, reason)
+
+        return seconds, finish
 
     def _run_safely(self, works: list[Work]) -> list[Result | Exception]:
         """Results or what was raised instead, one each; runs in the model thread."""

@@ -12,6 +12,8 @@ ServiceError
 │   ├── TooLarge             a limit of this service is exceeded
 │   ├── MissingHead          the model has no head of the kind asked for
 │   └── UnknownModel
+├── DeadlineExceeded         no answer by the time the request gave
+├── ClientLeft               nobody waits for an answer
 └── Unavailable              try later
     ├── NoModel
     ├── Overloaded
@@ -92,6 +94,14 @@ class MissingHead(RequestError):
 
 class UnknownModel(RequestError):
     """No such model is served."""
+
+
+class DeadlineExceeded(ServiceError):
+    """No answer by the time the request gave."""
+
+
+class ClientLeft(ServiceError):
+    """Nobody waits for an answer."""
 
 
 class Unavailable(ServiceError):

@@ -8,6 +8,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from model.errors import explain
+from service.caller import Caller
 from service.errors import ServiceError
 from service.predictor import Predictor
 from service.schemas import Input, Options
@@ -43,7 +44,7 @@ async def predict_lines(
 async def _answer(predictor: Predictor, line: str, json_lines: bool) -> tuple[bytes, bool]:
     try:
         source = _input.validate_json(line) if json_lines else line
-        answer = await predictor.predict(source, ("token", "sequence"), Options(), None)
+        answer = await predictor.predict(source, ("token", "sequence"), Options(), None, Caller())
     except ValidationError as error:
         return orjson.dumps({"error": explain(error)}), False
     except ServiceError as error:

@@ -5,9 +5,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import ClientDisconnect
-from starlette.requests import Request as HttpRequest
 
+from service.envelope import Exchange
 from service.errors import (
     BodyIncomplete,
     BodyTooLarge,
@@ -30,7 +29,7 @@ SURROGATE_ESCAPE = re.compile(
 AnyRequest = TypeVar("AnyRequest", bound=Request)
 
 
-async def read_body(request: HttpRequest) -> bytes:
+async def read_body(exchange: Exchange) -> bytes:
     """Read the body; one that is too large is not read to its end.
 
     Raises:
@@ -38,23 +37,25 @@ async def read_body(request: HttpRequest) -> bytes:
         BodyIncomplete: the client went away.
         UnknownEncoding: it is compressed.
     """
-    limit: int = request.app.state.settings.max_body_bytes
-    encoding = request.headers.get("content-encoding", "identity")
+    headers, limit = exchange.headers, exchange.settings.max_body_bytes
+    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding.lower() != "identity":
         raise UnknownEncoding(f"content-encoding {encoding!r} is not known; send it uncompressed")
-    declared = request.headers.get("content-length", "0")
-    size = int(declared) if declared.isdecimal() else 0
+    declared = headers.get(b"content-length", b"0")
+    size = int(declared) if declared.isdigit() else 0
     if size > limit:
         raise BodyTooLarge(f"the body has {size} bytes; at most {limit} are allowed")
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise BodyTooLarge(f"the body has more than the {limit} bytes that are allowed")
-    except ClientDisconnect as error:
-        raise BodyIncomplete(f"{len(body)} bytes came before the client went away") from error
-    return bytes(body)
+    chunks, size = [], 0
+    while True:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise BodyIncomplete(f"{size} bytes came before the client went away")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise BodyTooLarge(f"the body has more than the {limit} bytes that are allowed")
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 def parse(kind: type[AnyRequest], body: bytes) -> AnyRequest:

@@ -1,11 +1,11 @@
 """The data plane of one model: check, preprocess, batch, run, decode."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from model.preprocess.text import EncodedText, TextPreprocessor
 from service.answers import Answer, HeadKind, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
+from service.caller import Caller
+from service.cost import calibrate
 from service.errors import Fault, InvalidInput, MissingHead
 from service.limits import Source, check_positions, check_sources, locate
 from service.results import DIGITS, Decoded, label_words, rank_classes
+from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Floats, Session, choose_precision
 from service.settings import Settings
@@ -31,17 +34,12 @@ LOOP_FLOATS = 20_000  # and so are more attention weights than this: some millis
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One encoded input, and the attention weights asked for, if any."""
+class Query(NamedTuple):
+    """One encoded input, its number of positions, and the attention weights asked for, if any."""
 
     encoded: EncodedText
+    length: int
     selection: Selection | None
-
-    @property
-    def length(self) -> int:
-        """Positions."""
-        return len(self.encoded.token_ids)
 
 
 class Outputs(NamedTuple):
@@ -65,12 +63,21 @@ class Predictor:
         settings: precision and limits.
         threads: of one run of the model.
         metrics: told of every batch.
+        scheduler: runs it, and other models.
 
     Raises:
         BundleError: it cannot be used.
     """
 
-    def __init__(self, folder: Path, settings: Settings, threads: int, metrics: Metrics):
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        threads: int,
+        metrics: Metrics,
+        scheduler: Scheduler,
+    ):
+        started_s = time.perf_counter()
         manifest = self.manifest = read_manifest(folder)
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
@@ -79,6 +86,7 @@ class Predictor:
             self._preprocessor = TextPreprocessor(tokenizer.decode("utf-8"), manifest.max_length)
         except Exception as error:  # what `tokenizers` raises has no type of its own
             raise BundleError(f"{folder / 'tokenizer.json'} cannot be used: {error}") from error
+        self._kinds = {head.kind for head in manifest.heads}
         self._decoders = {
             head.name: TokenDecoder(head.labels) for head in manifest.heads if head.kind == "token"
         }
@@ -88,11 +96,23 @@ class Predictor:
         self._session = Session(
             folder, manifest, self.precision, threads, settings.max_batch_positions
         )
+        cost = calibrate(
+            lambda texts, length: self._session.run(
+                np.zeros((texts, length), np.int64),
+                np.ones((texts, length), np.bool_),
+                [head.name for head in manifest.heads],
+            ),
+            manifest.max_length,
+            settings.max_batch_positions,
+        )
         self._batcher = Batcher(
             self._run,
+            scheduler,
+            cost,
             settings.max_batch_positions,
             settings.max_queue_positions,
-            metrics.add_model(manifest, self.precision, lambda: self._batcher.waiting_positions),
+            settings.max_queue_s,
+            metrics.add_model(manifest, self.precision, time.perf_counter() - started_s),
         )
 
     async def predict(
@@ -101,6 +121,7 @@ class Predictor:
         kinds: Collection[HeadKind],
         options: Options,
         attention: AttentionOptions | None,
+        caller: Caller,
     ) -> Answer:
         """Answer all inputs, or none.
 
@@ -109,11 +130,15 @@ class Predictor:
             kinds: the kinds of heads to answer; none: attention alone.
             options: for classes.
             attention: the weights to answer too, if any.
+            caller: who asks; its `stages` are filled.
 
         Raises:
             RequestError: it cannot be answered; nothing was queued.
             Unavailable: the queue is full, or the service is being stopped.
+            DeadlineExceeded, ClientLeft: see `Batcher.submit`.
         """
+        started_s = time.perf_counter()
+        self._batcher.check_room()
         self._check_heads(kinds)
         selection = select(attention, self.manifest.attention) if attention else None
         many = isinstance(inputs, list)
@@ -122,21 +147,19 @@ class Predictor:
             for source in (inputs if isinstance(inputs, list) else [inputs])
         ]
         large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-        encoded = await _call(large, lambda: self._encode(sources, many))
+        encoded = await _call(large, self._encode, sources, many)
         large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
-        queries = [Query(text, selection) for text in encoded]
-        outputs = await self._batcher.submit(queries)
+        queries = [Query(text, len(text.token_ids), selection) for text in encoded]
+        caller.stages["preprocess"] = time.perf_counter() - started_s
+        outputs = await self._batcher.submit(queries, caller)
+        started_s = time.perf_counter()
+        results = await _call(large, self._results, sources, queries, outputs, kinds, options)
+        caller.stages["decode"] = time.perf_counter() - started_s
         return {
             "model": self.manifest.name,
             "version": self.manifest.version,
             "usage": {"positions": sum(query.length for query in queries)},
-            "results": await _call(
-                large,
-                lambda: [
-                    self._result(*parts, kinds, options)
-                    for parts in zip(sources, queries, outputs, strict=True)
-                ],
-            ),
+            "results": results,
         }
 
     async def close(self) -> None:
@@ -144,9 +167,8 @@ class Predictor:
         await self._batcher.close()
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
-        heads = self.manifest.heads
-        if kinds and not any(head.kind in kinds for head in heads):
-            has = ", ".join(f"{head.name} ({head.kind})" for head in heads)
+        if kinds and self._kinds.isdisjoint(kinds):
+            has = ", ".join(f"{head.name} ({head.kind})" for head in self.manifest.heads)
             message = f"{self.manifest.name} has no {' or '.join(kinds)} head; it has {has}"
             raise MissingHead([{"loc": ["model"], "message": message}])
 
@@ -185,14 +207,33 @@ class Predictor:
     def _decode(self, head: str, logits: Floats, queries: list[Query]) -> list[Decoded]:
         """Of each query, from logits (batch, length, labels): rows at words' first pieces count."""
         words = [len(query.encoded.first) for query in queries]
-        first = [position for query in queries for position in query.encoded.first]
-        rows = np.repeat(np.arange(len(queries)), words)
-        best, scores = self._decoders[head].decode_batch(logits[rows, first], words)
+        length = logits.shape[1]
+        first = [
+            row * length + position
+            for row, query in enumerate(queries)
+            for position in query.encoded.first
+        ]
+        best, scores = self._decoders[head].decode_batch(
+            logits.reshape(-1, logits.shape[-1]).take(first, axis=0), words
+        )
         labels, rounded = best.tolist(), scores.astype(np.float64).round(DIGITS).tolist()
         stops = list(accumulate(words))
         return [
             Decoded(labels[stop - count : stop], rounded[stop - count : stop])
             for stop, count in zip(stops, words, strict=True)
+        ]
+
+    def _results(
+        self,
+        sources: list[Source],
+        queries: list[Query],
+        outputs: list[Outputs],
+        kinds: Collection[HeadKind],
+        options: Options,
+    ) -> list[Result]:
+        return [
+            self._result(*parts, kinds, options)
+            for parts in zip(sources, queries, outputs, strict=True)
         ]
 
     def _result(
@@ -227,6 +268,8 @@ class Predictor:
         return result
 
 
-async def _call(elsewhere: bool, function: Callable[[], Value]) -> Value:
+async def _call(elsewhere: bool, function: Callable[..., Value], *arguments: Any) -> Value:
     """Call in a worker thread, so that the event loop goes on, or at once."""
-    return await asyncio.to_thread(function) if elsewhere else function()
+    if elsewhere:
+        return await asyncio.to_thread(function, *arguments)
+    return function(*arguments)

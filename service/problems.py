@@ -1,16 +1,19 @@
 """What failed -> application/problem+json (RFC 9457). The one place that knows both."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from service import errors
 from service.answers import Problem
 
 MEDIA_TYPE = "application/problem+json"
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class Sort(NamedTuple):
@@ -33,6 +36,7 @@ PROBLEMS: dict[type[Exception], Sort] = {
     errors.MissingHead: Sort(422, "missing-head", "The model has no such head"),
     errors.Overloaded: Sort(429, "overloaded", "Too much is waiting"),
     Exception: Sort(500, "internal-error", "An error in the service"),
+    errors.DeadlineExceeded: Sort(504, "deadline-exceeded", "The deadline is over"),
     errors.NoModel: Sort(503, "no-model", "No model is being served"),
     errors.ShuttingDown: Sort(503, "shutting-down", "The service is being stopped"),
 }
@@ -42,44 +46,41 @@ ROUTING = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Make every failure of the app answer a problem."""
-    app.add_exception_handler(errors.ServiceError, _service_error)
-    app.add_exception_handler(HTTPException, _routing_error)
-    app.add_exception_handler(Exception, _bug)
-
-
-async def _service_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.ServiceError)
-    headers = {}
+def write_problem(error: Exception) -> tuple[int, str, bytes, Headers]:
+    """What a failure answers: status, name of the sort, body, headers."""
+    if not isinstance(error, errors.ServiceError):
+        sort = PROBLEMS[Exception]
+        detail = "a bug of the service; it was logged, and the input may well be right"
+        return sort.status, sort.name, _body(sort, detail), []
+    headers: Headers = []
     if isinstance(error, errors.Unavailable):
-        headers["Retry-After"] = str(error.retry_after_s)
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if isinstance(error, errors.UnknownEncoding):
-        headers["Accept-Encoding"] = "identity"
-    return _answer(request, PROBLEMS[type(error)], str(error), error.faults, headers)
+        headers.append((b"accept-encoding", b"identity"))
+    sort = PROBLEMS[type(error)]
+    return sort.status, sort.name, _body(sort, str(error), error.faults), headers
 
 
-async def _routing_error(request: Request, error: Exception) -> Response:
+async def failure(request: Request, error: Exception) -> Response:
+    """Answer what failed in a route of FastAPI's; for its exception handlers."""
+    status, kind, body, headers = write_problem(error)
+    if isinstance(error, errors.ServiceError):  # others are raised again, and counted further out
+        request.app.state.metrics.record_problem(kind)
+    text = {name.decode(): value.decode() for name, value in headers}
+    return Response(body, status, text, MEDIA_TYPE)
+
+
+async def routing_error(request: Request, error: Exception) -> Response:
+    """Answer a path or method that does not exist; for FastAPI's exception handlers."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     sort = ROUTING.get(status, Sort(status, status.phrase.lower().replace(" ", "-"), status.phrase))
     detail = f"{request.method} {request.url.path}; /docs lists what there is"
-    return _answer(request, sort, detail, headers=dict(error.headers or {}))
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    detail = "a bug of the service; it was logged, and the input may well be right"
-    return _answer(request, PROBLEMS[Exception], detail)
-
-
-def _answer(
-    request: Request,
-    sort: Sort,
-    detail: str,
-    faults: list[errors.Fault] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
     request.app.state.metrics.record_problem(sort.name)
+    return Response(_body(sort, detail), sort.status, dict(error.headers or {}), MEDIA_TYPE)
+
+
+def _body(sort: Sort, detail: str, faults: Sequence[errors.Fault] = ()) -> bytes:
     problem: Problem = {
         "type": f"urn:regard:{sort.name}",
         "title": sort.title,
@@ -87,5 +88,5 @@ def _answer(
         "detail": detail,
     }
     if faults:
-        problem["errors"] = faults
-    return Response(orjson.dumps(problem), sort.status, headers, MEDIA_TYPE)
+        problem["errors"] = list(faults)
+    return orjson.dumps(problem)

@@ -4,6 +4,7 @@ from export.bundle import MANIFEST, BundleError
 from service.answers import Model
 from service.errors import NoModel, UnknownModel
 from service.predictor import Predictor
+from service.scheduler import Scheduler
 from service.session import cpu_quota
 from service.settings import Settings
 from service.telemetry import Metrics
@@ -22,9 +23,10 @@ class Registry:
             raise BundleError(f"{settings.bundles} is no folder; bundles are looked for in it")
         self._settings = settings
         threads = settings.threads or cpu_quota()
+        self._scheduler = Scheduler()
         self.predictors: dict[str, Predictor] = {}
         for manifest in sorted(settings.bundles.glob(f"*/{MANIFEST}")):
-            predictor = Predictor(manifest.parent, settings, threads, metrics)
+            predictor = Predictor(manifest.parent, settings, threads, metrics, self._scheduler)
             if predictor.manifest.name in self.predictors:
                 raise BundleError(f"{manifest}: another bundle is named {predictor.manifest.name}")
             self.predictors[predictor.manifest.name] = predictor
@@ -87,3 +89,4 @@ class Registry:
         """Stop all models."""
         for predictor in self.predictors.values():
             await predictor.close()
+        self._scheduler.close()

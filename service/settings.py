@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     max_queue_positions: int = Field(default=32_768, gt=0)
     """Most positions that wait for one model; a request that would exceed it is refused (429)."""
 
+    max_queue_s: float = Field(default=2.0, gt=0)
+    """Longest that a request may have to wait for a model, in seconds, by what already waits; a
+    request that comes later is refused (429)."""
+
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Seconds until an answer is of no use (504), for requests without X-Request-Timeout."""
+
     max_attention_floats: int = Field(default=4_194_304, gt=0)
     """Most attention weights in one answer; as JSON one takes about 11 bytes."""
 

@@ -1,17 +1,16 @@
 """What Prometheus can ask about: requests, batches, queues."""
 
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from export.bundle import Manifest
 
@@ -19,6 +18,8 @@ from export.bundle import Manifest
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+STAGES = ("preprocess", "queue", "model", "decode")
+REASONS = ("all", "full", "lengths")
 ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -27,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self._requests = Counter(
             "regard_requests", "Requests answered", ["route", "status"], registry=registry
         )
@@ -37,27 +39,16 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._problems = Counter(
-            "regard_problems", "Requests refused or failed", ["type"], registry=registry
-        )
-        self._runs = Histogram(
-            "regard_run_seconds",
-            "One run of a model",
-            ["model"],
+        stages = Histogram(
+            "regard_stage_seconds",
+            "What requests spend their time on",
+            ["stage"],
             buckets=SECONDS,
             registry=registry,
         )
-        self._inputs = Histogram(
-            "regard_batch_inputs", "Inputs in a run", ["model"], buckets=ITEMS, registry=registry
-        )
-        self._positions = Counter(
-            "regard_positions", "Positions computed, without padding", ["model"], registry=registry
-        )
-        self._padding = Counter(
-            "regard_padding_positions", "Positions of padding", ["model"], registry=registry
-        )
-        self._queue = Gauge(
-            "regard_queue_positions", "Positions that wait", ["model"], registry=registry
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._problems = Counter(
+            "regard_problems", "Requests refused or failed", ["type"], registry=registry
         )
         self._info = Gauge(
             "regard_model_info",
@@ -65,38 +56,56 @@ class Metrics:
             ["model", "version", "precision"],
             registry=registry,
         )
+        self._load = Gauge(
+            "regard_model_load_seconds",
+            "What loading took, with warming up and measuring its speed",
+            ["model"],
+            registry=registry,
+        )
+        self.runs = Histogram(
+            "regard_run_seconds", "A run of a model", ["model"], buckets=SECONDS, registry=registry
+        )
+        self.inputs = Histogram(
+            "regard_batch_inputs", "Inputs in a run", ["model"], buckets=ITEMS, registry=registry
+        )
+        self.positions = Counter(
+            "regard_positions", "Positions computed, without padding", ["model"], registry=registry
+        )
+        self.padding = Counter(
+            "regard_padding_positions", "Positions of padding", ["model"], registry=registry
+        )
+        self.reasons = Counter(
+            "regard_batches",
+            "Runs, by why they held no more: all that waited, a full batch, other lengths",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self.queue = Gauge(
+            "regard_queue_positions", "Positions that wait", ["model"], registry=registry
+        )
+        self.age = Gauge(
+            "regard_queue_seconds", "How long the oldest waits", ["model"], registry=registry
+        )
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
-    def add_model(
-        self, manifest: Manifest, precision: str, waiting: Callable[[], int]
-    ) -> Callable[[Sequence[int], float], None]:
-        """Describe a model.
-
-        Args:
-            manifest: of the model.
-            precision: that is served.
-            waiting: gives the positions in its queue.
-
-        Returns:
-            To be told of each run: the inputs' lengths, and the seconds it took.
-        """
+    def add_model(self, manifest: Manifest, precision: str, load_s: float) -> "ModelMetrics":
+        """Describe a model that took so many seconds to load; to be told of its runs."""
         self._info.labels(manifest.name, manifest.version, precision).set(1)
-        self._queue.labels(manifest.name).set_function(waiting)
-        runs, inputs = self._runs.labels(manifest.name), self._inputs.labels(manifest.name)
-        positions = self._positions.labels(manifest.name)
-        padding = self._padding.labels(manifest.name)
+        self._load.labels(manifest.name).set(load_s)
+        return ModelMetrics(self, manifest.name)
 
-        def record(lengths: Sequence[int], seconds: float) -> None:
-            runs.observe(seconds)
-            inputs.observe(len(lengths))
-            positions.inc(sum(lengths))
-            padding.inc(max(lengths) * len(lengths) - sum(lengths))
-
-        return record
-
-    def record_request(self, route: str, status: int, seconds: float) -> None:
+    def record_request(
+        self, route: str, status: int, seconds: float, stages: Mapping[str, float]
+    ) -> None:
         """Count one answer."""
-        self._requests.labels(route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        child = self._children.get((route, status))
+        if child is None:
+            child = self._requests.labels(route, status), self._seconds.labels(route)
+            self._children[route, status] = child
+        child[0].inc()
+        child[1].observe(seconds)
+        for stage, taken in stages.items():
+            self._stages[stage].observe(taken)
 
     def record_problem(self, kind: str) -> None:
         """Count one problem, by the name of its sort."""
@@ -107,28 +116,26 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class RecordRequests:
-    """ASGI middleware that counts and times every request."""
+class ModelMetrics:
+    """The metrics of one model."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics):
-        self._app = app
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, name: str):
+        self._runs = metrics.runs.labels(name)
+        self._inputs = metrics.inputs.labels(name)
+        self._positions = metrics.positions.labels(name)
+        self._padding = metrics.padding.labels(name)
+        self._reasons = {reason: metrics.reasons.labels(name, reason) for reason in REASONS}
+        self._queue, self._age = metrics.queue.labels(name), metrics.age.labels(name)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status, started = 500, perf_counter()
+    def ran(self, lengths: Sequence[int], seconds: float, reason: str) -> None:
+        """A batch ran (see `service.batcher.Observer`)."""
+        self._runs.observe(seconds)
+        self._inputs.observe(len(lengths))
+        self._positions.inc(sum(lengths))
+        self._padding.inc(max(lengths) * len(lengths) - sum(lengths))
+        self._reasons[reason].inc()
 
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.record_request(route, status, perf_counter() - started)
+    def waits(self, positions: int, age_s: float) -> None:
+        """So much waits now, the oldest for so long."""
+        self._queue.set(positions)
+        self._age.set(age_s)

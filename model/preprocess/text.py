@@ -5,8 +5,7 @@ A word's label is read at its first piece (Devlin et al. 2019, section 5.3).
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,18 @@ CACHED_WORDS = 20_000
 CACHED_LENGTH = 32  # longer words are not cached, so that the cache stays small
 
 Span = tuple[int, int]
+# A word's token ids (int64, in memory as numpy has them) and where each piece is in the word. Few
+# objects, because a word that was not in the processor's caches costs a fetch for each.
+Pieces = tuple[bytes, tuple[Span, ...]]
+EMPTY: Pieces = (b"", ())
+ID_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedText:
+def _pack(ids: list[int]) -> bytes:
+    return np.array(ids, np.int64).tobytes()
+
+
+class EncodedText(NamedTuple):
     """One input, ready for the network.
 
     Attributes:
@@ -91,10 +98,9 @@ class TextPreprocessor:
         self.tokenizer.no_truncation()
         self.tokenizer.encode_special_tokens = True
         self.max_length = max_length
-        self._first, self._last, self._unknown = (
-            self._special_id(token) for token in ("[CLS]", "[SEP]", "[UNK]")
-        )
-        self._cached_pieces = lru_cache(maxsize=CACHED_WORDS)(self._pieces)
+        self._first, self._last = (_pack([self._special_id(name)]) for name in ("[CLS]", "[SEP]"))
+        self._unknown = self._special_id("[UNK]")
+        self._known: dict[str, Pieces] = {}
 
     def encode_text(self, text: str) -> EncodedText:
         """Split into words and encode; words that have no visible character are left out.
@@ -105,9 +111,10 @@ class TextPreprocessor:
         if not text.isascii():
             text = SURROGATE.sub("\ufffd", text)
         words = split_words(text)
-        encoded = [self._word(text[start:end]) for start, end in words]
-        if not all(ids for ids, _ in encoded):
-            words = [word for word, (ids, _) in zip(words, encoded, strict=True) if ids]
+        known = self._known
+        encoded = [known.get(word) or self._pieces(word) for word in [text[a:b] for a, b in words]]
+        if EMPTY in encoded:
+            words = [word for word, pieces in zip(words, encoded, strict=True) if pieces[0]]
             encoded = [pieces for pieces in encoded if pieces[0]]
         return self._join(encoded, words)
 
@@ -117,36 +124,39 @@ class TextPreprocessor:
         Raises:
             InputError: nothing to encode, or more than `max_length` positions.
         """
-        encoded = [self._word(SURROGATE.sub("\ufffd", word)) for word in words]
+        encoded = [self._pieces(SURROGATE.sub("\ufffd", word)) for word in words]
         if not any(ids for ids, _ in encoded):
             encoded = []
-        unknown = ((self._unknown,), ((0, 0),))
+        unknown = (_pack([self._unknown]), ((0, 0),))
         return self._join([pieces if pieces[0] else unknown for pieces in encoded], None)
 
-    def _word(self, word: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
-        return self._cached_pieces(word) if len(word) <= CACHED_LENGTH else self._pieces(word)
-
-    def _pieces(self, word: str) -> tuple[tuple[int, ...], tuple[Span, ...]]:
+    def _pieces(self, word: str) -> Pieces:
+        if (known := self._known.get(word)) is not None:
+            return known
         encoding = self.tokenizer.encode(word, add_special_tokens=False)
-        return tuple(encoding.ids), tuple(encoding.offsets)
+        pieces = (_pack(encoding.ids), tuple(encoding.offsets))
+        if len(word) <= CACHED_LENGTH:
+            if len(self._known) >= CACHED_WORDS:
+                self._known.clear()
+            self._known[word] = pieces
+        return pieces
 
-    def _join(
-        self,
-        encoded: list[tuple[tuple[int, ...], tuple[Span, ...]]],
-        words: list[Span] | None,
-    ) -> EncodedText:
+    def _join(self, encoded: list[Pieces], words: list[Span] | None) -> EncodedText:
         if not encoded:
             raise InputError("no visible character in the input; at least one word is needed")
-        token_ids = [self._first]
+        parts = [self._first]
         first = []
+        length = 1
         for ids, _ in encoded:
-            first.append(len(token_ids))
-            token_ids.extend(ids)
-        token_ids.append(self._last)
-        if len(token_ids) > self.max_length:
-            raise InputError(f"{len(token_ids)} positions; at most {self.max_length} are allowed")
-        offsets = [spans for _, spans in encoded]
-        return EncodedText(np.array(token_ids, np.int64), words, first, offsets)
+            first.append(length)
+            length += len(ids) // ID_BYTES
+            parts.append(ids)
+        parts.append(self._last)
+        length += 1
+        if length > self.max_length:
+            raise InputError(f"{length} positions; at most {self.max_length} are allowed")
+        token_ids = np.frombuffer(bytearray().join(parts), np.int64)
+        return EncodedText(token_ids, words, first, [spans for _, spans in encoded])
 
     def special_text(self, token_id: int) -> str:
         """The name of a special token: [CLS] or [SEP]."""

@@ -1,0 +1,170 @@
+"""What waits for one model, and what of it runs next.
+
+A run costs a fixed part plus a part for every position, padding included. So inputs of near length
+run together for as long as all their padding costs less than one more run would.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from service.cost import Cost
+
+# Runs shorter than this keep nobody waiting noticeably: they go first come, first served. A longer
+# one lets later, shorter ones pass, the less so the longer it has waited (highest response ratio
+# next; Brinch Hansen 1971).
+PROMPT_S = 0.005
+
+
+class Waiting(Protocol):
+    """An entry of the queue."""
+
+    @property
+    def length(self) -> int:
+        """Positions, without padding."""
+
+    @property
+    def submitted_s(self) -> float:
+        """Since when it waits."""
+
+    def expects(self, moment_s: float) -> bool:
+        """Somebody still waits for its result, and will until then."""
+
+
+class Chosen(NamedTuple):
+    """A batch: how many of each length; `full` where `max_positions` kept others out."""
+
+    counts: dict[int, int]
+    full: bool
+
+
+Entry = TypeVar("Entry", bound=Waiting)
+
+
+def take_batch(
+    waiting: Mapping[int, int], seed: int, run_positions: float, max_positions: int
+) -> Chosen:
+    """Choose what runs together; pure.
+
+    Args:
+        waiting: the number of entries of each length.
+        seed: a length that must be in the batch.
+        run_positions: what a run costs beside its positions, in positions.
+        max_positions: of the batch, padding included; only a single entry may exceed it.
+    """
+    counts = {seed: 1}
+    number, longest, total, full = 1, seed, seed, False
+    for length in sorted(waiting, key=lambda other: abs(other - seed)):
+        left = waiting[length] - (length == seed)
+        wide = max(longest, length)
+        room = max_positions // wide - number
+        padding = wide * number - total  # of those already chosen
+        short = wide - length
+        if padding >= run_positions:
+            continue
+        cheap = left if not short else int((run_positions - padding) / short)
+        if short and padding + cheap * short >= run_positions:
+            cheap -= 1
+        more = min(left, room, cheap)
+        full = full or room < min(left, cheap)
+        if more > 0:
+            counts[length] = counts.get(length, 0) + more
+            number, longest, total = number + more, wide, total + more * length
+    return Chosen(counts, full)
+
+
+class Queue(Generic[Entry]):
+    """Entries by length, the oldest of each length first.
+
+    Args:
+        cost: of a run.
+        max_batch_positions: see `take_batch`.
+
+    Attributes:
+        positions: that wait, without padding.
+    """
+
+    def __init__(self, cost: Cost, max_batch_positions: int):
+        self._cost = cost
+        self._max_batch_positions = max_batch_positions
+        self._by_length: dict[int, deque[Entry]] = {}
+        self.positions = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._by_length)
+
+    def add(self, entry: Entry) -> None:
+        """Put an entry behind all others."""
+        line = self._by_length.get(entry.length)
+        if line is None:
+            line = self._by_length[entry.length] = deque()
+        line.append(entry)
+        self.positions += entry.length
+
+    def take(self, now_s: float) -> tuple[list[Entry], str]:
+        """The next batch, and why no more are in it: all, full or lengths.
+
+        Entries whose result nobody will await by the time it is there are dropped. The batch is
+        empty only if nothing is left.
+        """
+        while (seed := self._seed(now_s)) is not None:
+            counts = {length: len(line) for length, line in self._by_length.items()}
+            chosen = take_batch(counts, seed, self._cost.run_positions, self._max_batch_positions)
+            ready_s = now_s + self._cost(sum(chosen.counts.values()), max(chosen.counts))
+            batch = [
+                entry
+                for length, number in chosen.counts.items()
+                for entry in self._pop(length, number, ready_s)
+            ]
+            if batch:
+                return batch, "all" if not self else "full" if chosen.full else "lengths"
+        return [], "all"
+
+    def drop(self, now_s: float) -> int:
+        """Drop all that are not expected any more; the number that still wait."""
+        for length in list(self._by_length):
+            line = deque(entry for entry in self._by_length[length] if entry.expects(now_s))
+            self.positions -= length * (len(self._by_length[length]) - len(line))
+            self._by_length[length] = line
+            if not line:
+                del self._by_length[length]
+        return sum(map(len, self._by_length.values()))
+
+    def clear(self) -> list[Entry]:
+        """Take out everything."""
+        entries = [entry for line in self._by_length.values() for entry in line]
+        self._by_length.clear()
+        self.positions = 0
+        return entries
+
+    def oldest_s(self) -> float | None:
+        """Since when the oldest waits; None where nothing does."""
+        return min((line[0].submitted_s for line in self._by_length.values()), default=None)
+
+    def _seed(self, now_s: float) -> int | None:
+        """The length whose oldest entry has waited longest for its cost."""
+        best, highest = None, -1.0
+        for length in list(self._by_length):
+            line = self._by_length[length]
+            while line and not line[0].expects(now_s):
+                self.positions -= line.popleft().length
+            if not line:
+                del self._by_length[length]
+                continue
+            ratio = (now_s - line[0].submitted_s) / max(self._cost(1, length), PROMPT_S)
+            if ratio > highest:
+                best, highest = length, ratio
+        return best
+
+    def _pop(self, length: int, number: int, ready_s: float) -> list[Entry]:
+        """The oldest `number` of a length that are still expected then."""
+        line = self._by_length[length]
+        taken: list[Entry] = []
+        while line and len(taken) < number:
+            entry = line.popleft()
+            self.positions -= length
+            if entry.expects(ready_s):
+                taken.append(entry)
+        if not line:
+            del self._by_length[length]
+        return taken
