@@ -9,11 +9,11 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from export.bundle import BundleError, attention_names, read_file, read_manifest
+from export.bundle import attention_names, read_manifest
 from model.decode import TokenDecoder, softmax
 from model.errors import InputError
 from model.preprocess.batch import pad
-from model.preprocess.text import EncodedText, TextPreprocessor
+from model.preprocess.text import EncodedText
 from service.answers import Answer, HeadKind, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
@@ -24,6 +24,7 @@ from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Floats, Session, choose_precision
 from service.settings import Settings
 from service.telemetry import Metrics
+from service.tokenizer import load_tokenizer
 
 LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
 LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
@@ -74,11 +75,7 @@ class Predictor:
         manifest = self.manifest = read_manifest(folder)
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
-        tokenizer = read_file(manifest, folder, "tokenizer.json")
-        try:
-            self._preprocessor = TextPreprocessor(tokenizer.decode("utf-8"), manifest.max_length)
-        except Exception as error:  # what `tokenizers` raises has no type of its own
-            raise BundleError(f"{folder / 'tokenizer.json'} cannot be used: {error}") from error
+        self._preprocessor, largest_token = load_tokenizer(folder, manifest)
         self._decoders = {
             head.name: TokenDecoder(head.labels) for head in manifest.heads if head.kind == "token"
         }
@@ -86,7 +83,12 @@ class Predictor:
             head.name: head.labels for head in manifest.heads if head.kind == "sequence"
         }
         self._session = Session(
-            folder, manifest, self.precision, threads, settings.max_batch_positions
+            folder,
+            manifest,
+            self.precision,
+            threads,
+            settings.max_batch_positions,
+            largest_token,
         )
         self._batcher = Batcher(
             self._run,

@@ -71,7 +71,10 @@ def test_a_graph_that_is_not_as_the_manifest_says_is_refused(bundles: Path) -> N
         manifest["outputs"][1]["axes"][-1] = 10
 
     edit(bundles / "tiny", more_labels)
-    with pytest.raises(BundleError, match=r"model.int8.onnx has .*; the manifest says"):
+    with pytest.raises(
+        BundleError,
+        match=r"model.int8.onnx has the output intent .* 9\]; the manifest says .* 10\]",
+    ):
         create_app(Settings(bundles=bundles, threads=1))
 
 
