@@ -9,6 +9,7 @@ README.md               the model card
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Container, Iterable
 from itertools import zip_longest
@@ -25,6 +26,7 @@ MANIFEST_BYTES = 4 * 2**20
 TOKENIZER_BYTES = 64 * 2**20
 GRAPH_BYTES = 2**31 - 1  # what one protobuf message may have
 MAX_POSITIONS = 8_192  # of one input: each of its attention heads then takes 268 MB
+NAME = re.compile("[a-z0-9][a-z0-9._-]*")
 Precision = Literal["fp32", "fp16", "int8"]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -87,7 +89,7 @@ class Manifest(_Part):
     """All about a bundle but the weights."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=f"^{NAME.pattern}$")
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     license: str

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import openapi, problems
+from service.keys import AdminKey
+from service.lifecycle import Lifecycle, RefuseWhenDraining
 from service.registry import Registry
 from service.routes import health, models, v1
 from service.settings import Settings
@@ -25,11 +27,16 @@ class Service(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Load the models and build the app.
+def create_app(settings: Settings, load: bool = True) -> FastAPI:
+    """Build the app.
+
+    Args:
+        settings: all of them.
+        load: load the models, too; else this is left to `Registry.load_all`.
 
     Raises:
         BundleError: a bundle cannot be used.
+        ValueError: the admin key cannot be read.
     """
     app = Service(
         title="Regard",
@@ -43,6 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.registry = Registry(settings, app.state.metrics)
+    app.state.lifecycle = Lifecycle()
+    app.state.admin_key = AdminKey(settings)
+    if load:
+        app.state.registry.load_all()
+    app.add_middleware(RefuseWhenDraining, lifecycle=app.state.lifecycle)
     app.add_middleware(RecordRequests, metrics=app.state.metrics)
     problems.install(app)
     app.router.routes.extend(v1.router.routes)  # include_router would wrap each, at a cost
@@ -53,5 +65,6 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.registry.watch()
     yield
     await app.state.registry.close()

@@ -12,7 +12,12 @@ ServiceError
 │   ├── TooLarge             a limit of this service is exceeded
 │   ├── MissingHead          the model has no head of the kind asked for
 │   └── UnknownModel
+├── AccessError              whoever asks may not
+│   ├── Unauthorized
+│   └── Forbidden
+├── BundleRefused
 └── Unavailable              try later
+    ├── Loading
     ├── NoModel
     ├── Overloaded
     └── ShuttingDown
@@ -94,6 +99,22 @@ class UnknownModel(RequestError):
     """No such model is served."""
 
 
+class AccessError(ServiceError):
+    """Whoever asks may not."""
+
+
+class Unauthorized(AccessError):
+    """The key is missing or wrong."""
+
+
+class Forbidden(AccessError):
+    """No key would help."""
+
+
+class BundleRefused(ServiceError):
+    """The bundle that was to be loaded cannot be used; what was served before still is."""
+
+
 class Unavailable(ServiceError):
     """Nothing is wrong with the request; try later.
 
@@ -104,6 +125,10 @@ class Unavailable(ServiceError):
     def __init__(self, detail: str, retry_after_s: int = 1):
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class Loading(Unavailable):
+    """The models are not loaded yet."""
 
 
 class NoModel(Unavailable):

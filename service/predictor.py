@@ -18,6 +18,7 @@ from service.answers import Answer, HeadKind, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.errors import Fault, InvalidInput, MissingHead
+from service.inflight import InFlight
 from service.limits import Source, check_positions, check_sources, locate
 from service.results import DIGITS, Decoded, label_words, rank_classes
 from service.schemas import AttentionOptions, Input, Options, Words
@@ -90,6 +91,7 @@ class Predictor:
             settings.max_batch_positions,
             largest_token,
         )
+        self._in_flight = InFlight()
         self._batcher = Batcher(
             self._run,
             settings.max_batch_positions,
@@ -116,6 +118,21 @@ class Predictor:
             RequestError: it cannot be answered; nothing was queued.
             Unavailable: the queue is full, or the service is being stopped.
         """
+        with self._in_flight:  # from here on `close` waits: nothing was awaited before
+            return await self._predict(inputs, kinds, options, attention)
+
+    async def close(self) -> None:
+        """Stop, once every request is answered that `predict` was called for."""
+        await self._in_flight.wait_idle()
+        await self._batcher.close()
+
+    async def _predict(
+        self,
+        inputs: Input | list[Input],
+        kinds: Collection[HeadKind],
+        options: Options,
+        attention: AttentionOptions | None,
+    ) -> Answer:
         self._check_heads(kinds)
         selection = select(attention, self.manifest.attention) if attention else None
         many = isinstance(inputs, list)
@@ -140,10 +157,6 @@ class Predictor:
                 ],
             ),
         }
-
-    async def close(self) -> None:
-        """Stop; what still waits fails with ShuttingDown."""
-        await self._batcher.close()
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
         heads = self.manifest.heads

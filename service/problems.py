@@ -24,6 +24,8 @@ class Sort(NamedTuple):
 PROBLEMS: dict[type[Exception], Sort] = {
     errors.InvalidJson: Sort(400, "invalid-json", "The body is not JSON"),
     errors.BodyIncomplete: Sort(400, "body-incomplete", "The body broke off"),
+    errors.Unauthorized: Sort(401, "unauthorized", "The key is missing or wrong"),
+    errors.Forbidden: Sort(403, "forbidden", "This is not allowed here"),
     errors.UnknownModel: Sort(404, "unknown-model", "No such model"),
     errors.BodyTooLarge: Sort(413, "body-too-large", "The body is too large"),
     errors.TooLarge: Sort(413, "too-large", "More was asked for than is allowed"),
@@ -31,8 +33,10 @@ PROBLEMS: dict[type[Exception], Sort] = {
     errors.InvalidRequest: Sort(422, "invalid-request", "The request is not valid"),
     errors.InvalidInput: Sort(422, "invalid-input", "An input cannot be encoded"),
     errors.MissingHead: Sort(422, "missing-head", "The model has no such head"),
+    errors.BundleRefused: Sort(422, "bundle-refused", "The bundle cannot be used"),
     errors.Overloaded: Sort(429, "overloaded", "Too much is waiting"),
     Exception: Sort(500, "internal-error", "An error in the service"),
+    errors.Loading: Sort(503, "loading", "The models are being loaded"),
     errors.NoModel: Sort(503, "no-model", "No model is being served"),
     errors.ShuttingDown: Sort(503, "shutting-down", "The service is being stopped"),
 }
@@ -44,18 +48,21 @@ ROUTING = {
 
 def install(app: FastAPI) -> None:
     """Make every failure of the app answer a problem."""
-    app.add_exception_handler(errors.ServiceError, _service_error)
+    app.add_exception_handler(errors.ServiceError, service_error)
     app.add_exception_handler(HTTPException, _routing_error)
     app.add_exception_handler(Exception, _bug)
 
 
-async def _service_error(request: Request, error: Exception) -> Response:
+async def service_error(request: Request, error: Exception) -> Response:
+    """The problem that such an error is."""
     assert isinstance(error, errors.ServiceError)
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.UnknownEncoding):
         headers["Accept-Encoding"] = "identity"
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     return _answer(request, PROBLEMS[type(error)], str(error), error.faults, headers)
 
 

@@ -1,5 +1,6 @@
 """What Prometheus can ask about: requests, batches, queues."""
 
+import os
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
@@ -11,6 +12,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from export.bundle import Manifest
@@ -26,7 +28,10 @@ class Metrics:
     """The metrics of one app, in a registry of its own."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
+        registry = self._shown = CollectorRegistry()
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # several workers; then this sums over all
+            self._shown = CollectorRegistry()
+            MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
         self._requests = Counter(
             "regard_requests", "Requests answered", ["route", "status"], registry=registry
         )
@@ -57,13 +62,18 @@ class Metrics:
             "regard_padding_positions", "Positions of padding", ["model"], registry=registry
         )
         self._queue = Gauge(
-            "regard_queue_positions", "Positions that wait", ["model"], registry=registry
+            "regard_queue_positions",
+            "Positions that wait, after the last run",
+            ["model"],
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._info = Gauge(
             "regard_model_info",
-            "1 for each model served",
+            "1 for each model served, 0 for what was served before",
             ["model", "version", "precision"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
 
     def add_model(
@@ -79,8 +89,7 @@ class Metrics:
         Returns:
             To be told of each run: the inputs' lengths, and the seconds it took.
         """
-        self._info.labels(manifest.name, manifest.version, precision).set(1)
-        self._queue.labels(manifest.name).set_function(waiting)
+        queue = self._queue.labels(manifest.name)
         runs, inputs = self._runs.labels(manifest.name), self._inputs.labels(manifest.name)
         positions = self._positions.labels(manifest.name)
         padding = self._padding.labels(manifest.name)
@@ -90,8 +99,13 @@ class Metrics:
             inputs.observe(len(lengths))
             positions.inc(sum(lengths))
             padding.inc(max(lengths) * len(lengths) - sum(lengths))
+            queue.set(waiting())
 
         return record
+
+    def show_model(self, manifest: Manifest, precision: str, served: bool) -> None:
+        """Say that a model is served now, or that it is not any more."""
+        self._info.labels(manifest.name, manifest.version, precision).set(served)
 
     def record_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -104,7 +118,7 @@ class Metrics:
 
     def page(self) -> bytes:
         """All of them, in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return generate_latest(self._shown)
 
 
 class RecordRequests:
