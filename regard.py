@@ -205,12 +205,16 @@ def models() -> None:
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port. [default: REGARD_WORKERS]")
+    ] = None,
+) -> None:
     """Serve every bundle over HTTP. Settings: REGARD_* in the environment (docs/settings.md)."""
     from service.server import serve as run
     from service.settings import Settings
 
-    run(Settings())
+    run(Settings() if workers is None else Settings(workers=workers))
 
 
 def _percent(metrics: dict[str, float]) -> str:

@@ -6,7 +6,13 @@ tokenizer.json          for text
 README.md               the model card
 """
 
+import errno
 import hashlib
+import os
+import re
+import stat
+from collections.abc import Container, Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,17 +21,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from model.config import DataConfig, HeadConfig
 from model.errors import explain
 
-MANIFEST = "manifest.json"
+MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
+MANIFEST_BYTES = 4 * 2**20
+TOKENIZER_BYTES = 64 * 2**20
+GRAPH_BYTES = 2**31 - 1  # what one protobuf message may have
+MAX_POSITIONS = 8_192  # of one input: each of its attention heads then takes 268 MB
+NAME = re.compile("[a-z0-9][a-z0-9._-]*")
 Precision = Literal["fp32", "fp16", "int8"]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class BundleError(ValueError):
-    """A bundle cannot be used; the message says which file, what was found, what was expected."""
+    """A bundle cannot be used; the message says which file, what was found, what was expected.
+
+    It is one line of at most 1,000 printable characters, whatever the bundle's names hold.
+    """
+
+    def __init__(self, message: str):
+        printable = "".join(c if c.isprintable() else " " for c in message)
+        super().__init__(" ".join(printable.split())[:1_000])
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Tensor(_Part):
@@ -35,12 +53,21 @@ class Tensor(_Part):
     dtype: Literal["int64", "bool", "float32"]
     axes: tuple[str | int, ...]
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}({', '.join(map(str, self.axes))})"
+
+
+TEXT_INPUTS = (
+    Tensor(name="token_ids", dtype="int64", axes=("batch", "length")),
+    Tensor(name="valid", dtype="bool", axes=("batch", "length")),
+)
+
 
 class File(_Part):
     """What a file of the bundle must be."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(ge=0)
+    bytes: int = Field(ge=0, le=GRAPH_BYTES)
 
 
 class Graph(_Part):
@@ -54,22 +81,24 @@ class Graph(_Part):
 class AttentionInfo(_Part):
     """The graph's outputs `attention.<layer>`, each (batch, heads, query, key)."""
 
-    layers: int = Field(gt=0)
-    heads: int = Field(gt=0)
+    layers: int = Field(gt=0, le=1_000)
+    heads: int = Field(gt=0, le=1_000)
 
 
 class Manifest(_Part):
     """All about a bundle but the weights."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=f"^{NAME.pattern}$")
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     license: str
     modality: Literal["text"] = "text"
     heads: tuple[HeadConfig, ...] = Field(min_length=1)
     attention: AttentionInfo
-    max_length: int = Field(gt=0, description="positions of one input, special ones included")
+    max_length: int = Field(
+        ge=3, le=MAX_POSITIONS, description="positions of one input, special ones included"
+    )
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     graphs: dict[Precision, Graph] = Field(min_length=1)
@@ -79,15 +108,46 @@ class Manifest(_Part):
     tools: dict[str, str] = Field(description="versions of what made it")
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Self:
+    def _files_are_listed(self) -> Self:
         missing = {graph.file for graph in self.graphs.values()} - set(self.files)
         if missing:
             raise ValueError(f"files has no entry for {sorted(missing)}")
-        outputs = [tensor.name for tensor in self.outputs]
-        expected = [head.name for head in self.heads] + attention_names(self.attention.layers)
-        if outputs != expected:
-            raise ValueError(f"outputs are {outputs}; heads and attention ask for {expected}")
+        tokenizer = self.files.get(TOKENIZER)
+        if tokenizer and tokenizer.bytes > TOKENIZER_BYTES:
+            raise ValueError(
+                f"{TOKENIZER} has {tokenizer.bytes} bytes, more than {TOKENIZER_BYTES}"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _tensors_fit(self) -> Self:
+        outputs = outputs_of(self.heads, self.attention)
+        for sort, found, wanted in (
+            ("input", self.inputs, TEXT_INPUTS),
+            ("output", self.outputs, outputs),
+        ):
+            for place, (ours, theirs) in enumerate(zip_longest(found, wanted)):
+                if ours != theirs:
+                    raise ValueError(
+                        f"{sort} {place} is {ours}; heads and attention ask for {theirs}"
+                    )
+        return self
+
+
+def outputs_of(heads: Iterable[HeadConfig], attention: AttentionInfo) -> tuple[Tensor, ...]:
+    """What a graph gives: logits of every head, then the attention weights of every layer."""
+    each = {"token": ("batch", "length"), "sequence": ("batch",)}
+    weights = ("batch", attention.heads, "length", "length")
+    return (
+        *(
+            Tensor(name=head.name, dtype="float32", axes=(*each[head.kind], len(head.labels)))
+            for head in heads
+        ),
+        *(
+            Tensor(name=name, dtype="float32", axes=weights)
+            for name in attention_names(attention.layers)
+        ),
+    )
 
 
 def attention_names(layers: int) -> list[str]:
@@ -114,16 +174,15 @@ def read_manifest(folder: Path) -> Manifest:
         BundleError: no manifest, or it is not one.
     """
     path = folder / MANIFEST
+    content = _read(path, range(MANIFEST_BYTES + 1), f"at most {MANIFEST_BYTES} are read")
     try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         raise BundleError(f"{path} is not a manifest: {explain(error)}") from error
 
 
 def read_file(manifest: Manifest, folder: Path, name: str) -> bytes:
-    """The contents of one file, checked against its hash.
+    """The contents of one file, checked against its size and its hash.
 
     Raises:
         BundleError: the manifest does not list it, it is missing, or it was changed.
@@ -132,11 +191,27 @@ def read_file(manifest: Manifest, folder: Path, name: str) -> bytes:
     if expected is None:
         raise BundleError(f"{folder}: the manifest lists no file {name}")
     path = folder / name
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    content = _read(path, [expected.bytes], f"the manifest says {expected.bytes}")
     found = hashlib.sha256(content).hexdigest()
     if found != expected.sha256:
         raise BundleError(f"{path} has sha256 {found}; the manifest says {expected.sha256}")
     return content
+
+
+def _read(path: Path, sizes: Container[int], said: str) -> bytes:
+    """Read a regular file of one of these sizes; no link is followed, no pipe waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BundleError(f"{path} is not a regular file")
+            if status.st_size not in sizes:
+                raise BundleError(f"{path} has {status.st_size} bytes; {said}")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise BundleError(f"{path} cannot be read: {reason}") from error

@@ -9,20 +9,19 @@ import onnx
 
 from export import verify
 from export.bundle import (
+    TEXT_INPUTS,
     AttentionInfo,
     Graph,
     Manifest,
     Precision,
-    Tensor,
-    attention_names,
     describe_file,
+    outputs_of,
     write_manifest,
 )
 from export.quantize import to_fp16, to_int8
 from export.runtime import Runner
 from export.to_onnx import to_onnx
 from model.checkpoint import Checkpoint
-from model.config import ModelConfig
 from model.data.examples import Example
 from model.recipe import Recipe
 
@@ -98,6 +97,7 @@ def _manifest(
     checkpoint: Checkpoint, graphs: dict[Precision, Graph], work: Path, version: str
 ) -> Manifest:
     recipe, config = Recipe.model_validate(checkpoint.about["recipe"]), checkpoint.network.config
+    attention = AttentionInfo(layers=config.encoder.layers, heads=config.encoder.heads)
     names = [graph.file for graph in graphs.values()] + ["tokenizer.json"]
     return Manifest(
         name=recipe.name,
@@ -105,29 +105,12 @@ def _manifest(
         description=recipe.description,
         license=recipe.license,
         heads=config.heads,
-        attention=AttentionInfo(layers=config.encoder.layers, heads=config.encoder.heads),
+        attention=attention,
         max_length=config.frontend.max_length,
-        inputs=(
-            Tensor(name="token_ids", dtype="int64", axes=("batch", "length")),
-            Tensor(name="valid", dtype="bool", axes=("batch", "length")),
-        ),
-        outputs=_outputs(config),
+        inputs=TEXT_INPUTS,
+        outputs=outputs_of(config.heads, attention),
         graphs=graphs,
         files={name: describe_file(work / name) for name in names},
         data=recipe.data,
         tools={tool: metadata.version(tool) for tool in TOOLS},
     )
-
-
-def _outputs(config: ModelConfig) -> tuple[Tensor, ...]:
-    axes = {"token": ("batch", "length"), "sequence": ("batch",)}
-    heads = [
-        Tensor(name=head.name, dtype="float32", axes=(*axes[head.kind], len(head.labels)))
-        for head in config.heads
-    ]
-    weights = ("batch", config.encoder.heads, "length", "length")
-    layers = [
-        Tensor(name=name, dtype="float32", axes=weights)
-        for name in attention_names(config.encoder.layers)
-    ]
-    return (*heads, *layers)

@@ -14,7 +14,7 @@ Arrays = dict[str, NDArray[np.floating]]
 
 
 def open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Load a serialised ONNX model.
+    """Load a serialised ONNX model; a model that refers to a file is refused.
 
     Args:
         graph: the model.
@@ -30,6 +30,11 @@ def open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.enable_mem_pattern = False  # patterns are kept for every shape seen
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    # External data would be read from the current folder, were this not one that cannot exist.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", f"{os.devnull}/none"
+    )
     return onnxruntime.InferenceSession(
         graph,
         options,

@@ -162,6 +162,8 @@ class Model(TypedDict):
     modality: Literal["text"]
     default: bool
     """It answers requests that name no model."""
+    refused: NotRequired[str]
+    """Why a newer bundle of this name is not served in its place."""
     heads: list[Head]
     attention: AttentionSize
     limits: Limits
@@ -182,10 +184,18 @@ class Models(TypedDict):
 
 
 @with_config(DESCRIBED)
+class Unloaded(TypedDict):
+    """A model that is served no more."""
+
+    unloaded: str
+    """Its name."""
+
+
+@with_config(DESCRIBED)
 class Health(TypedDict):
     """The state of the service."""
 
-    status: Literal["live", "ready"]
+    status: Literal["live", "started", "ready"]
 
 
 @with_config(DESCRIBED)

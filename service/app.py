@@ -10,6 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from service import errors, openapi, problems
 from service.envelope import Envelope
+from service.keys import AdminKey
+from service.lifecycle import Lifecycle
 from service.registry import Registry
 from service.routes import health, models, v1
 from service.settings import Settings
@@ -34,11 +36,16 @@ class Service(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Load the models and build the app.
+def create_app(settings: Settings, load: bool = True) -> FastAPI:
+    """Build the app.
+
+    Args:
+        settings: all of them.
+        load: load the models, too; else this is left to `Registry.load_all`.
 
     Raises:
         BundleError: a bundle cannot be used.
+        ValueError: the admin key cannot be read.
     """
     app = Service(
         title="Regard",
@@ -52,11 +59,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.registry = Registry(settings, app.state.metrics)
+    app.state.lifecycle = Lifecycle()
+    app.state.admin_key = AdminKey(settings)
+    if load:
+        app.state.registry.load_all()
     app.envelope = Envelope(
         super(Service, app).__call__,
         v1.endpoints(app.state.registry),
         settings,
         app.state.metrics,
+        app.state.lifecycle,
     )
     app.add_exception_handler(HTTPException, problems.routing_error)
     app.add_exception_handler(errors.ServiceError, problems.failure)
@@ -69,5 +81,6 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.registry.watch()
     yield
     await app.state.registry.close()

@@ -10,7 +10,8 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.caller import Caller
-from service.errors import ClientLeft, Fault, InvalidRequest
+from service.errors import ClientLeft, Fault, InvalidRequest, ShuttingDown
+from service.lifecycle import Lifecycle
 from service.problems import MEDIA_TYPE, write_problem
 from service.settings import Settings
 from service.telemetry import Metrics
@@ -19,6 +20,7 @@ LOG = logging.getLogger("regard")
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")  # visible ASCII
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 MAX_TIMEOUT_S = 3600.0
+ALWAYS_OPEN = ("/health/", "/metrics")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -63,15 +65,22 @@ class Envelope:
             cost as much as all else around the model.
         settings: of the service.
         metrics: told of every request.
+        lifecycle: says when to refuse.
     """
 
     def __init__(
-        self, app: ASGIApp, endpoints: Mapping[str, Endpoint], settings: Settings, metrics: Metrics
+        self,
+        app: ASGIApp,
+        endpoints: Mapping[str, Endpoint],
+        settings: Settings,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
     ):
         self._app = app
         self._endpoints = endpoints
         self._settings = settings
         self._metrics = metrics
+        self._lifecycle = lifecycle
         self._prefix = secrets.token_hex(6).encode()
         self._numbers = itertools.count()
 
@@ -85,6 +94,8 @@ class Envelope:
         answer = _Answer(send, started_s, self._id(headers))
         endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
         try:
+            if self._lifecycle.draining:
+                await self._refuse(scope, receive)
             if endpoint is None:
                 await self._app(scope, receive, answer.pass_on)
             else:
@@ -108,6 +119,15 @@ class Envelope:
         self._metrics.record_problem(kind)
         if not answer.status:
             await answer(status, body, MEDIA_TYPE.encode(), headers)
+
+    async def _refuse(self, scope: Scope, receive: Receive) -> None:
+        """Read the body to its end first, or the client might not get to see the answer."""
+        if scope["path"].startswith(ALWAYS_OPEN):
+            return
+        left = self._settings.max_body_bytes
+        while left >= 0 and (message := await receive()).get("more_body"):
+            left -= len(message["body"])
+        raise ShuttingDown("the service is being stopped")
 
     def _id(self, headers: Mapping[bytes, bytes]) -> bytes:
         given = headers.get(b"x-request-id")

@@ -14,7 +14,12 @@ ServiceError
 │   └── UnknownModel
 ├── DeadlineExceeded         no answer by the time the request gave
 ├── ClientLeft               nobody waits for an answer
+├── AccessError              whoever asks may not
+│   ├── Unauthorized
+│   └── Forbidden
+├── BundleRefused
 └── Unavailable              try later
+    ├── Loading
     ├── NoModel
     ├── Overloaded
     └── ShuttingDown
@@ -104,6 +109,22 @@ class ClientLeft(ServiceError):
     """Nobody waits for an answer."""
 
 
+class AccessError(ServiceError):
+    """Whoever asks may not."""
+
+
+class Unauthorized(AccessError):
+    """The key is missing or wrong."""
+
+
+class Forbidden(AccessError):
+    """No key would help."""
+
+
+class BundleRefused(ServiceError):
+    """The bundle that was to be loaded cannot be used; what was served before still is."""
+
+
 class Unavailable(ServiceError):
     """Nothing is wrong with the request; try later.
 
@@ -114,6 +135,10 @@ class Unavailable(ServiceError):
     def __init__(self, detail: str, retry_after_s: int = 1):
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class Loading(Unavailable):
+    """The models are not loaded yet."""
 
 
 class NoModel(Unavailable):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.answers import Answer, Health, Model, Models, Problem
+from service.answers import Answer, Health, Model, Models, Problem, Unloaded
 from service.problems import MEDIA_TYPE, PROBLEMS
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, PredictRequest
 
@@ -12,7 +12,7 @@ EXAMPLE = "book a table for two in rome tomorrow at noon"
 REFERENCE = "#/components/schemas/{model}"
 SCHEMAS = (
     *(PredictRequest, LabelRequest, ClassifyRequest, AttentionRequest),
-    *(Answer, Models, Model, Health, Problem),
+    *(Answer, Models, Model, Unloaded, Health, Problem),
 )
 
 

@@ -9,17 +9,18 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from export.bundle import BundleError, attention_names, read_file, read_manifest
+from export.bundle import attention_names, read_manifest
 from model.decode import TokenDecoder, softmax
 from model.errors import InputError
 from model.preprocess.batch import pad
-from model.preprocess.text import EncodedText, TextPreprocessor
+from model.preprocess.text import EncodedText
 from service.answers import Answer, HeadKind, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
 from service.errors import Fault, InvalidInput, MissingHead
+from service.inflight import InFlight
 from service.limits import Source, check_positions, check_sources, locate
 from service.results import DIGITS, Decoded, label_words, rank_classes
 from service.scheduler import Scheduler
@@ -27,6 +28,7 @@ from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Floats, Session, choose_precision
 from service.settings import Settings
 from service.telemetry import Metrics
+from service.tokenizer import load_tokenizer
 
 LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
 LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
@@ -81,11 +83,7 @@ class Predictor:
         manifest = self.manifest = read_manifest(folder)
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
-        tokenizer = read_file(manifest, folder, "tokenizer.json")
-        try:
-            self._preprocessor = TextPreprocessor(tokenizer.decode("utf-8"), manifest.max_length)
-        except Exception as error:  # what `tokenizers` raises has no type of its own
-            raise BundleError(f"{folder / 'tokenizer.json'} cannot be used: {error}") from error
+        self._preprocessor, largest_token = load_tokenizer(folder, manifest)
         self._kinds = {head.kind for head in manifest.heads}
         self._decoders = {
             head.name: TokenDecoder(head.labels) for head in manifest.heads if head.kind == "token"
@@ -94,7 +92,12 @@ class Predictor:
             head.name: head.labels for head in manifest.heads if head.kind == "sequence"
         }
         self._session = Session(
-            folder, manifest, self.precision, threads, settings.max_batch_positions
+            folder,
+            manifest,
+            self.precision,
+            threads,
+            settings.max_batch_positions,
+            largest_token,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
@@ -105,6 +108,7 @@ class Predictor:
             manifest.max_length,
             settings.max_batch_positions,
         )
+        self._in_flight = InFlight()
         self._batcher = Batcher(
             self._run,
             scheduler,
@@ -112,7 +116,7 @@ class Predictor:
             settings.max_batch_positions,
             settings.max_queue_positions,
             settings.max_queue_s,
-            metrics.add_model(manifest, self.precision, time.perf_counter() - started_s),
+            metrics.add_model(manifest.name, time.perf_counter() - started_s),
         )
 
     async def predict(
@@ -137,6 +141,22 @@ class Predictor:
             Unavailable: the queue is full, or the service is being stopped.
             DeadlineExceeded, ClientLeft: see `Batcher.submit`.
         """
+        with self._in_flight:  # from here on `close` waits: nothing was awaited before
+            return await self._predict(inputs, kinds, options, attention, caller)
+
+    async def close(self) -> None:
+        """Stop, once every request is answered that `predict` was called for."""
+        await self._in_flight.wait_idle()
+        await self._batcher.close()
+
+    async def _predict(
+        self,
+        inputs: Input | list[Input],
+        kinds: Collection[HeadKind],
+        options: Options,
+        attention: AttentionOptions | None,
+        caller: Caller,
+    ) -> Answer:
         started_s = time.perf_counter()
         self._batcher.check_room()
         self._check_heads(kinds)
@@ -161,10 +181,6 @@ class Predictor:
             "usage": {"positions": sum(query.length for query in queries)},
             "results": results,
         }
-
-    async def close(self) -> None:
-        """Stop; what still waits fails with ShuttingDown."""
-        await self._batcher.close()
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
         if kinds and self._kinds.isdisjoint(kinds):

@@ -27,6 +27,8 @@ class Sort(NamedTuple):
 PROBLEMS: dict[type[Exception], Sort] = {
     errors.InvalidJson: Sort(400, "invalid-json", "The body is not JSON"),
     errors.BodyIncomplete: Sort(400, "body-incomplete", "The body broke off"),
+    errors.Unauthorized: Sort(401, "unauthorized", "The key is missing or wrong"),
+    errors.Forbidden: Sort(403, "forbidden", "This is not allowed here"),
     errors.UnknownModel: Sort(404, "unknown-model", "No such model"),
     errors.BodyTooLarge: Sort(413, "body-too-large", "The body is too large"),
     errors.TooLarge: Sort(413, "too-large", "More was asked for than is allowed"),
@@ -34,11 +36,13 @@ PROBLEMS: dict[type[Exception], Sort] = {
     errors.InvalidRequest: Sort(422, "invalid-request", "The request is not valid"),
     errors.InvalidInput: Sort(422, "invalid-input", "An input cannot be encoded"),
     errors.MissingHead: Sort(422, "missing-head", "The model has no such head"),
+    errors.BundleRefused: Sort(422, "bundle-refused", "The bundle cannot be used"),
     errors.Overloaded: Sort(429, "overloaded", "Too much is waiting"),
     Exception: Sort(500, "internal-error", "An error in the service"),
-    errors.DeadlineExceeded: Sort(504, "deadline-exceeded", "The deadline is over"),
+    errors.Loading: Sort(503, "loading", "The models are being loaded"),
     errors.NoModel: Sort(503, "no-model", "No model is being served"),
     errors.ShuttingDown: Sort(503, "shutting-down", "The service is being stopped"),
+    errors.DeadlineExceeded: Sort(504, "deadline-exceeded", "The deadline is over"),
 }
 ROUTING = {
     404: Sort(404, "not-found", "No such path"),
@@ -57,6 +61,10 @@ def write_problem(error: Exception) -> tuple[int, str, bytes, Headers]:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if isinstance(error, errors.UnknownEncoding):
         headers.append((b"accept-encoding", b"identity"))
+    if isinstance(error, errors.Unauthorized):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, errors.ShuttingDown):
+        headers.append((b"connection", b"close"))
     sort = PROBLEMS[type(error)]
     return sort.status, sort.name, _body(sort, str(error), error.faults), headers
 

@@ -1,61 +1,162 @@
-"""The models being served."""
+"""The models being served: each a bundle in a sub-folder of its name."""
 
-from export.bundle import MANIFEST, BundleError
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from export.bundle import NAME, BundleError, read_manifest
 from service.answers import Model
-from service.errors import NoModel, UnknownModel
+from service.errors import Loading, NoModel, UnknownModel
 from service.predictor import Predictor
 from service.scheduler import Scheduler
 from service.session import cpu_quota
 from service.settings import Settings
 from service.telemetry import Metrics
+from service.watch import GONE, Signature, scan, signature, watch
+
+logger = logging.getLogger(__name__)
 
 
 class Registry:
-    """Every bundle in the settings' folder, loaded in the order of their folders' names.
+    """Loads, swaps and unloads models while others are asked.
 
-    Raises:
-        BundleError: there is no such folder, a bundle cannot be used, two have one name, or the
-            default model is not among them.
+    Attributes:
+        predictors: by name, in that order; replaced as a whole.
+        default: the name of the one that answers where none is asked for.
+        refused: why the bundle on disk, by its name, is not served.
+        withheld: names that an administrator unloaded: changes on disk do not bring them back.
+        tell: called with "load" or "unload" and a name, when an administrator did so here.
+        tried: see `service.watch.Follower`.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics):
-        if not settings.bundles.is_dir():
-            raise BundleError(f"{settings.bundles} is no folder; bundles are looked for in it")
         self._settings = settings
-        threads = settings.threads or cpu_quota()
+        self._metrics = metrics
+        self._threads = settings.threads or max(1, cpu_quota() // settings.workers)
         self._scheduler = Scheduler()
+        self._changing = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
         self.predictors: dict[str, Predictor] = {}
-        for manifest in sorted(settings.bundles.glob(f"*/{MANIFEST}")):
-            predictor = Predictor(manifest.parent, settings, threads, metrics, self._scheduler)
-            if predictor.manifest.name in self.predictors:
-                raise BundleError(f"{manifest}: another bundle is named {predictor.manifest.name}")
-            self.predictors[predictor.manifest.name] = predictor
-        default = settings.default_model
-        if default is not None and default not in self.predictors:
-            raise BundleError(f"the default model {default} is not among {list(self.predictors)}")
-        self.default = default or min(self.predictors, default=None)
+        self.default: str | None = None
+        self.refused: dict[str, str] = {}
+        self.withheld: set[str] = set()
+        self.tell: Callable[[str, str], None] = lambda action, name: None
+        self.tried: dict[str, Signature] | None = None
+
+    def load_all(self, withheld: Collection[str] = ()) -> None:
+        """Load every bundle, in the order of their names; to be called once.
+
+        Args:
+            withheld: names of those that an administrator unloaded.
+
+        Raises:
+            BundleError: there is no folder of bundles, a bundle cannot be used, or the default
+                model is not among them.
+        """
+        bundles, default = self._settings.bundles, self._settings.default_model
+        if not bundles.is_dir():
+            raise BundleError(f"{bundles} is no folder; bundles are looked for in it")
+        found = scan(bundles)
+        self.withheld.update(withheld)
+        predictors = {name: self._build(name) for name in found if name not in withheld}
+        if default is not None and default not in predictors.keys() | withheld:
+            raise BundleError(f"the default model {default} is not among {list(predictors)}")
+        self._serve(predictors)
+        self.tried = found
+
+    def check_loaded(self) -> None:
+        """Check that `load_all` is over.
+
+        Raises:
+            Loading: it is not.
+        """
+        if self.tried is None:
+            raise Loading("the models are being loaded")
 
     def get(self, name: str | None) -> Predictor:
         """The model of that name, or the default one.
 
         Raises:
+            Loading: nothing is known yet.
             NoModel: there is none at all.
             UnknownModel: there is none of that name.
         """
         wanted = name if name is not None else self.default
+        predictor = self.predictors.get(wanted) if wanted is not None else None
+        if predictor is not None:
+            return predictor
+        self.check_loaded()
         if wanted is None:
             raise NoModel("no model is being served")
-        predictor = self.predictors.get(wanted)
-        if predictor is None:
-            names = sorted(self.predictors)
-            message = f"there is no model {wanted!r}; there are {', '.join(names) or 'none'}"
-            raise UnknownModel([{"loc": ["model"], "message": message, "allowed": [*names]}])
-        return predictor
+        names = sorted(self.predictors)
+        message = f"there is no model {wanted!r}; there are {', '.join(names) or 'none'}"
+        if wanted in self.refused:
+            message += f"; its bundle was refused: {self.refused[wanted]}"
+        raise UnknownModel([{"loc": ["model"], "message": message, "allowed": [*names]}])
+
+    async def load(self, name: str) -> Predictor:
+        """Load the bundle in the folder of that name, in place of what is served under it.
+
+        Requests go to the old one until the new one is ready; those it has got, it answers.
+
+        Raises:
+            Loading: the others are not loaded yet.
+            UnknownModel: there is no such folder.
+            BundleError: it cannot be used; the old one, if any, is served still.
+        """
+        self.check_loaded()
+        if not NAME.fullmatch(name) or not (self._settings.bundles / name).is_dir():
+            message = f"there is no folder {name!r} among the bundles"
+            raise UnknownModel([{"loc": ["model"], "message": message}])
+        async with self._changing:
+            return await self._load(name)
+
+    async def unload(self, name: str) -> None:
+        """Serve a model no more, until it is loaded by name again.
+
+        Raises:
+            Loading: the models are not loaded yet.
+            UnknownModel: it is not served.
+        """
+        self.get(name)
+        async with self._changing:
+            self.withheld.add(name)
+            await self._remove(name)
+
+    async def follow(self, name: str, signature: Signature) -> None:
+        """See `service.watch.Follower`."""
+        async with self._changing:
+            if name in self.withheld:
+                self._note(name, signature)
+            elif signature != GONE:
+                with suppress(BundleError):
+                    await self._load(name)
+            else:
+                await self._remove(name)
+                self._note(name, GONE)
+
+    def watch(self) -> None:
+        """Follow changes on disk from now on, as the settings say."""
+        if self._settings.watch_s:
+            watching = watch(self, self._settings.bundles, self._settings.watch_s, self._stop)
+            self._watching = asyncio.create_task(watching)
+
+    async def close(self) -> None:
+        """Stop all models, once they have answered."""
+        self._stop.set()
+        if self._watching is not None:
+            await self._watching
+        async with self._changing:
+            for predictor in self.predictors.values():
+                await predictor.close()
+        self._scheduler.close()
 
     def describe(self, predictor: Predictor) -> Model:
         """The public part of a model's manifest, and the limits it is served with."""
         manifest, settings = predictor.manifest, self._settings
-        return {
+        described: Model = {
             "name": manifest.name,
             "version": manifest.version,
             "description": manifest.description,
@@ -84,9 +185,51 @@ class Registry:
                 "url": manifest.data.url,
             },
         }
+        if manifest.name in self.refused:
+            described["refused"] = self.refused[manifest.name]
+        return described
 
-    async def close(self) -> None:
-        """Stop all models."""
-        for predictor in self.predictors.values():
-            await predictor.close()
-        self._scheduler.close()
+    def _build(self, name: str) -> Predictor:
+        folder = self._settings.bundles / name
+        found = read_manifest(folder).name
+        if found != name:
+            raise BundleError(f"{folder}: its manifest is of {found}; name the folder so")
+        return Predictor(folder, self._settings, self._threads, self._metrics, self._scheduler)
+
+    async def _load(self, name: str) -> Predictor:
+        self._note(name, signature(self._settings.bundles / name))
+        try:
+            new = await asyncio.to_thread(self._build, name)
+        except BundleError as error:
+            # Whoever reads of models need not know where they are kept.
+            self.refused[name] = str(error).replace(f"{self._settings.bundles}/", "")
+            logger.warning("%s", error)
+            raise
+        self.refused.pop(name, None)
+        self.withheld.discard(name)
+        old = self.predictors.get(name)
+        self._serve(self.predictors | {name: new})
+        if old is not None:
+            await old.close()
+        return new
+
+    async def _remove(self, name: str) -> None:
+        self.refused.pop(name, None)
+        old = self.predictors.get(name)
+        if old is not None:
+            self._serve({key: value for key, value in self.predictors.items() if key != name})
+            await old.close()
+
+    def _serve(self, predictors: dict[str, Predictor]) -> None:
+        for served, models in ((False, self.predictors), (True, predictors)):
+            for model in models.values():
+                self._metrics.show_model(model.manifest, model.precision, served)
+        self.predictors = dict(sorted(predictors.items()))
+        self.default = self._settings.default_model or min(predictors, default=None)
+
+    def _note(self, name: str, signature: Signature) -> None:
+        assert self.tried is not None
+        if signature == GONE:
+            self.tried.pop(name, None)
+        else:
+            self.tried[name] = signature

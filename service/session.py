@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 # Words are encoded one at a time: a pool of the tokenizer's own would only compete for the CPUs.
@@ -50,9 +51,11 @@ class Session:
         precision: of the graph.
         threads: of one run.
         max_positions: of one batch, padding included.
+        largest_token: the largest id the tokenizer can give.
 
     Raises:
-        BundleError: the graph was changed, or it does not have the manifest's inputs and outputs.
+        BundleError: the graph was changed, does not have the manifest's inputs and outputs, or
+            fails on what requests may hold.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Session:
         precision: Precision,
         threads: int,
         max_positions: int,
+        largest_token: int,
     ):
         file = manifest.graphs[precision].file
         graph = read_file(manifest, folder, file)
@@ -69,15 +73,22 @@ class Session:
             self._session = open_session(graph, threads)
         except Exception as error:  # what onnxruntime raises has no type of its own
             raise BundleError(f"{folder / file} is no graph that can be run: {error}") from error
-        for found, expected in (
-            (self._session.get_inputs(), manifest.inputs),
-            (self._session.get_outputs(), manifest.outputs),
+        for sort, nodes, tensors in (
+            ("input", self._session.get_inputs(), manifest.inputs),
+            ("output", self._session.get_outputs(), manifest.outputs),
         ):
-            if (signature := _signature(found)) != _expected(expected):
-                raise BundleError(
-                    f"{folder / file} has {signature}; the manifest says {_expected(expected)}"
-                )
-        self._warm_up(manifest, max_positions)
+            for node, tensor in zip_longest(nodes, tensors):
+                found, expected = _describe(node), _expect(tensor)
+                if found != expected:
+                    raise BundleError(
+                        f"{folder / file} has the {sort} {found}; the manifest says {expected}"
+                    )
+        try:
+            self._warm_up(manifest, max_positions, largest_token)
+        except BundleError:
+            raise
+        except Exception as error:  # as above
+            raise BundleError(f"{folder / file} fails: {error}") from error
 
     def run(
         self, token_ids: NDArray[np.int64], valid: NDArray[np.bool_], outputs: Sequence[str]
@@ -86,18 +97,32 @@ class Session:
         arrays = self._session.run(outputs, {"token_ids": token_ids, "valid": valid})
         return dict(zip(outputs, arrays, strict=True))
 
-    def _warm_up(self, manifest: Manifest, max_positions: int) -> None:
-        """The largest batch first, so that memory is taken once; then a small one."""
-        names = [tensor.name for tensor in manifest.outputs]
+    def _warm_up(self, manifest: Manifest, max_positions: int, largest_token: int) -> None:
+        """The largest batch first, so that memory is taken once; a small one; the longest input."""
+        heads = manifest.outputs[: len(manifest.heads)]
         length = min(manifest.max_length, max_positions)
-        for shape in ((max_positions // length, length), (1, min(length, 8))):
-            self.run(np.zeros(shape, np.int64), np.ones(shape, np.bool_), names)
+        for batch, positions, tensors in (
+            (max_positions // length, length, manifest.outputs),
+            (2, 3, manifest.outputs),
+            (1, manifest.max_length, heads),
+        ):
+            shape = (batch, positions)
+            names = [tensor.name for tensor in tensors]
+            arrays = self.run(np.full(shape, largest_token), np.ones(shape, np.bool_), names)
+            sizes: dict[str | int, int] = {"batch": batch, "length": positions}
+            for tensor in tensors:
+                found = arrays[tensor.name].shape
+                if found != tuple(sizes.get(axis, axis) for axis in tensor.axes):
+                    raise BundleError(
+                        f"{manifest.name}: for {batch} x {positions} positions the graph gives "
+                        f"{tensor.name} {found}; the manifest says {tensor}"
+                    )
 
 
-def _signature(arguments: Sequence[onnxruntime.NodeArg]) -> list[tuple[str, str, list[str | int]]]:
-    return [(argument.name, argument.type, list(argument.shape)) for argument in arguments]
+def _describe(node: onnxruntime.NodeArg | None) -> str:
+    return f"{node.name} {node.type} {node.shape}" if node else "(none)"
 
 
-def _expected(tensors: Sequence[Tensor]) -> list[tuple[str, str, list[str | int]]]:
+def _expect(tensor: Tensor | None) -> str:
     types = {"int64": "tensor(int64)", "bool": "tensor(bool)", "float32": "tensor(float)"}
-    return [(tensor.name, types[tensor.dtype], list(tensor.axes)) for tensor in tensors]
+    return f"{tensor.name} {types[tensor.dtype]} {[*tensor.axes]}" if tensor else "(none)"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from export.bundle import Precision
@@ -31,8 +31,27 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """The port to listen on; 0: any free one."""
 
+    workers: int = Field(default=1, gt=0)
+    """Processes that share the port; each holds every model."""
+
     threads: int = Field(default=0, ge=0)
-    """Threads of one run of a model; 0: as many as this process may use CPUs."""
+    """Threads of one run of a model; 0: as many as there are CPUs to use for each worker."""
+
+    watch_s: float = Field(default=1.0, ge=0)
+    """Seconds between two looks at the bundles' files, whose changes are followed; 0: never."""
+
+    shutdown_delay_s: float = Field(default=0.0, ge=0)
+    """Seconds from SIGTERM, when /health/ready turns 503, until new requests are refused and the
+    port is closed: as long as it takes others to notice."""
+
+    drain_s: int = Field(default=30, ge=0)
+    """Seconds after that in which what is in flight is answered; then it is broken off."""
+
+    admin_key: SecretStr | None = Field(default=None, min_length=1)
+    """Key of those who may load and unload models; unset: nobody may."""
+
+    admin_key_file: Path | None = None
+    """The file that holds this key, in place of the key itself."""
 
     max_body_bytes: int = Field(default=1_048_576, gt=0)
     """Largest request body."""
@@ -64,10 +83,12 @@ class Settings(BaseSettings):
     """Most attention weights in one answer; as JSON one takes about 11 bytes."""
 
     @model_validator(mode="after")
-    def _limits_agree(self) -> Self:
+    def _settings_agree(self) -> Self:
         if self.max_request_positions > self.max_queue_positions:
             raise ValueError(
                 f"max_request_positions={self.max_request_positions} is more than "
                 f"max_queue_positions={self.max_queue_positions}: such a request could never wait"
             )
+        if self.admin_key and self.admin_key_file:
+            raise ValueError("admin_key and admin_key_file are both set: only one can be the key")
         return self

@@ -1,5 +1,6 @@
 """What Prometheus can ask about: requests, batches, queues."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import (
@@ -11,6 +12,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from export.bundle import Manifest
 
@@ -27,8 +29,12 @@ class Metrics:
     """The metrics of one app, in a registry of its own."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        registry = self._shown = CollectorRegistry()
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # several workers; then this sums over all
+            self._shown = CollectorRegistry()
+            MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=registry)
         self._requests = Counter(
             "regard_requests", "Requests answered", ["route", "status"], registry=registry
         )
@@ -52,15 +58,17 @@ class Metrics:
         )
         self._info = Gauge(
             "regard_model_info",
-            "1 for each model served",
+            "1 for each model served, 0 for what was served before",
             ["model", "version", "precision"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self._load = Gauge(
             "regard_model_load_seconds",
             "What loading took, with warming up and measuring its speed",
             ["model"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.runs = Histogram(
             "regard_run_seconds", "A run of a model", ["model"], buckets=SECONDS, registry=registry
@@ -81,18 +89,29 @@ class Metrics:
             registry=registry,
         )
         self.queue = Gauge(
-            "regard_queue_positions", "Positions that wait", ["model"], registry=registry
+            "regard_queue_positions",
+            "Positions that wait",
+            ["model"],
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self.age = Gauge(
-            "regard_queue_seconds", "How long the oldest waits", ["model"], registry=registry
+            "regard_queue_seconds",
+            "How long the oldest waits",
+            ["model"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
-    def add_model(self, manifest: Manifest, precision: str, load_s: float) -> "ModelMetrics":
-        """Describe a model that took so many seconds to load; to be told of its runs."""
-        self._info.labels(manifest.name, manifest.version, precision).set(1)
-        self._load.labels(manifest.name).set(load_s)
-        return ModelMetrics(self, manifest.name)
+    def add_model(self, name: str, load_s: float) -> "ModelMetrics":
+        """A model that took so many seconds to load; to be told of its runs."""
+        self._load.labels(name).set(load_s)
+        return ModelMetrics(self, name)
+
+    def show_model(self, manifest: Manifest, precision: str, served: bool) -> None:
+        """Say that a model is served now, or that it is not any more."""
+        self._info.labels(manifest.name, manifest.version, precision).set(served)
 
     def record_request(
         self, route: str, status: int, seconds: float, stages: Mapping[str, float]
@@ -113,7 +132,7 @@ class Metrics:
 
     def page(self) -> bytes:
         """All of them, in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return generate_latest(self._shown)
 
 
 class ModelMetrics:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from service.answers import Health
-from service.errors import NoModel
+from service.errors import NoModel, ShuttingDown
 from service.openapi import describe
 
 router = APIRouter()
@@ -16,9 +16,19 @@ async def live() -> Response:
     return JSONResponse({"status": "live"})
 
 
+@router.get("/health/started", **describe(Health))
+async def started(request: Request) -> Response:
+    """All models that there were at the start are loaded."""
+    request.app.state.registry.check_loaded()
+    return JSONResponse({"status": "started"})
+
+
 @router.get("/health/ready", **describe(Health))
 async def ready(request: Request) -> Response:
-    """At least one model is loaded, so that requests can be answered."""
+    """It has started, a model is being served, and the process is not about to end."""
+    if request.app.state.lifecycle.leaving:
+        raise ShuttingDown("the service is being stopped")
+    request.app.state.registry.check_loaded()
     if not request.app.state.registry.predictors:
         raise NoModel("no model is being served")
     return JSONResponse({"status": "ready"})

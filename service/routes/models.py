@@ -1,12 +1,16 @@
-"""/v1/models: what the models are."""
+"""/v1/models: what the models are, and which are served."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
-from service.answers import Model, Models
+from export.bundle import BundleError
+from service.answers import Model, Models, Unloaded
+from service.errors import BundleRefused
+from service.keys import require_admin
 from service.openapi import describe
 from service.registry import Registry
 
 router = APIRouter(prefix="/v1/models")
+ADMIN = [Depends(require_admin)]
 
 
 @router.get("", **describe(Models))
@@ -21,3 +25,27 @@ async def model(request: Request, name: str) -> Model:
     """Describe one model."""
     registry: Registry = request.app.state.registry
     return registry.describe(registry.get(name))
+
+
+@router.put("/{name}", dependencies=ADMIN, **describe(Model))
+async def load(request: Request, name: str) -> Model:
+    """Load the bundle in the folder of that name, or load it anew; needs the admin key.
+
+    Until the new one is ready the old one answers, and for good if the new one is refused.
+    """
+    registry: Registry = request.app.state.registry
+    try:
+        predictor = await registry.load(name)
+    except BundleError as error:
+        raise BundleRefused(str(error)) from error
+    registry.tell("load", name)
+    return registry.describe(predictor)
+
+
+@router.delete("/{name}", dependencies=ADMIN, **describe(Unloaded))
+async def unload(request: Request, name: str) -> Unloaded:
+    """Serve a model no more, until it is loaded again; needs the admin key."""
+    registry: Registry = request.app.state.registry
+    await registry.unload(name)
+    registry.tell("unload", name)
+    return {"unloaded": name}

@@ -18,7 +18,14 @@ NOT_PROMISED = [
 
 
 ASKED = ["/v1/predict", "/v1/label", "/v1/classify", "/v1/attention"]
-READ = ["/v1/models", "/v1/models/{name}", "/health/live", "/health/ready", "/metrics"]
+READ = [
+    "/v1/models",
+    "/v1/models/{name}",
+    "/health/live",
+    "/health/started",
+    "/health/ready",
+    "/metrics",
+]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +53,13 @@ def test_generated_requests_are_answered_as_documented(
     client, schema, path: str, mode: schemathesis.GenerationMode, data: st.DataObject
 ) -> None:
     check(client, data.draw(schema[path]["POST"].as_strategy(generation_mode=mode)))
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@profile(max_examples=10)
+@given(data=st.data())
+def test_what_changes_models_is_as_documented(client, schema, method: str, data) -> None:
+    check(client, data.draw(schema["/v1/models/{name}"][method].as_strategy()))
 
 
 @pytest.mark.parametrize("path", READ)

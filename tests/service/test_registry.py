@@ -37,8 +37,9 @@ def test_auto_prefers_int8(make_client) -> None:
     assert client.get("/v1/models/tiny").json()["precision"] == "int8"
 
 
-def test_folders_without_a_manifest_are_passed_over(bundles: Path) -> None:
+def test_folders_without_a_manifest_or_with_a_dot_first_are_passed_over(bundles: Path) -> None:
     (bundles / "notes").mkdir()
+    shutil.copytree(bundles / "tiny", bundles / ".tiny.copying")
     (bundles / "tagger" / "manifest.json").unlink()
     app = create_app(Settings(bundles=bundles, threads=1))
     assert list(app.state.registry.predictors) == ["tiny"]
@@ -71,13 +72,16 @@ def test_a_graph_that_is_not_as_the_manifest_says_is_refused(bundles: Path) -> N
         manifest["outputs"][1]["axes"][-1] = 10
 
     edit(bundles / "tiny", more_labels)
-    with pytest.raises(BundleError, match=r"model.int8.onnx has .*; the manifest says"):
+    with pytest.raises(
+        BundleError,
+        match=r"model.int8.onnx has the output intent .* 9\]; the manifest says .* 10\]",
+    ):
         create_app(Settings(bundles=bundles, threads=1))
 
 
-def test_two_bundles_of_one_name_are_refused(bundles: Path) -> None:
+def test_a_folder_is_named_as_its_bundle(bundles: Path) -> None:
     shutil.copytree(bundles / "tiny", bundles / "twin")
-    with pytest.raises(BundleError, match="another bundle is named tiny"):
+    with pytest.raises(BundleError, match="twin: its manifest is of tiny; name the folder so"):
         create_app(Settings(bundles=bundles, threads=1))
 
 

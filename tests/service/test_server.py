@@ -4,21 +4,17 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.service.process import ROOT, connect, post, serving
+
 FORBIDDEN = ("torch", "onnx", "onnxscript", "safetensors", "transformers", "scipy")
-SERVE = "from service.server import serve; from service.settings import Settings; serve(Settings())"
 
 
 def test_the_service_runs_where_the_training_stack_is_not_installed() -> None:
@@ -32,38 +28,6 @@ def test_the_service_runs_where_the_training_stack_is_not_installed() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stderr, done.stdout) == ("", "1\n")
-
-
-@contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process and its address; killed at the end if it still runs."""
-    names = {f"REGARD_{name.upper()}": value for name, value in settings.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE],
-        cwd=ROOT,
-        env=os.environ | {"REGARD_BUNDLES": str(folder), "REGARD_PORT": "0"} | names,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            line = process.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:\d+", line)
-            assert found, line + process.stderr.read()
-            yield process, found[0]
-        finally:
-            process.kill()
-
-
-def connect(url: str) -> socket.socket:
-    host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
-def post(url: str, content: bytes) -> dict:
-    with urllib.request.urlopen(url, content, timeout=20) as response:
-        return json.load(response)
 
 
 def test_a_server_says_how_to_try_it_and_the_advice_works(tiny: SimpleNamespace) -> None:

@@ -1,0 +1,68 @@
+"""The service as a process of its own, and what talks to it."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SERVE = "from service.server import serve; from service.settings import Settings; serve(Settings())"
+
+
+@contextmanager
+def serving(
+    folder: Path, code: str = SERVE, wait: bool = True, **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process and its address; killed at the end if it still runs.
+
+    Args:
+        folder: of the bundles.
+        code: what is run.
+        wait: until it is ready; else its address is that of the setting `port`.
+        settings: of the service.
+    """
+    names = {f"REGARD_{name.upper()}": value for name, value in settings.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"REGARD_BUNDLES": str(folder), "REGARD_PORT": "0"} | names,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            url = f"http://127.0.0.1:{settings.get('port')}"
+            yield process, read_url(process) if wait else url
+        finally:
+            process.kill()
+
+
+def connect(url: str) -> socket.socket:
+    host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def post(url: str, content: bytes) -> dict:
+    with urllib.request.urlopen(url, content, timeout=20) as response:
+        return json.load(response)
+
+
+def read_url(process: subprocess.Popen[str]) -> str:
+    """The address that it prints when it is ready."""
+    line = process.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    assert found, line + process.stderr.read()
+    return found[0]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
