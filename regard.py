@@ -151,11 +151,13 @@ async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
 
     from service.lines import predict_lines
     from service.predictor import Predictor
+    from service.scheduler import Scheduler
     from service.session import cpu_quota
     from service.settings import Settings
     from service.telemetry import Metrics
 
-    predictor = Predictor(folder, Settings(), cpu_quota(), Metrics())
+    scheduler = Scheduler()
+    predictor = Predictor(folder, Settings(), cpu_quota(), Metrics(), scheduler)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed} lines"),
@@ -172,6 +174,7 @@ async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
             progress.advance(task)
     sys.stdout.flush()
     await predictor.close()
+    scheduler.close()
     return failed
 
 

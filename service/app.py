@@ -6,14 +6,15 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors, openapi, problems
 from service.envelope import Envelope
-from service.keys import AdminKey
+from service.keys import AdminKey, ApiKeys
 from service.lifecycle import Lifecycle
 from service.registry import Registry
-from service.routes import health, models, v1
+from service.routes import docs, health, models, v1
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -23,7 +24,7 @@ DESCRIPTION = "Labels for every word, classes for the whole input, and the atten
 class Service(FastAPI):
     """FastAPI in an envelope, whose OpenAPI document knows what routes of bytes read and write."""
 
-    envelope: Envelope
+    envelope: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -45,7 +46,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
 
     Raises:
         BundleError: a bundle cannot be used.
-        ValueError: the admin key cannot be read.
+        ValueError: the keys cannot be read.
     """
     app = Service(
         title="Regard",
@@ -53,6 +54,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
         version="1",
         lifespan=_lifespan,
         redirect_slashes=False,
+        docs_url=None,  # it would load scripts from elsewhere; `service.routes.docs` does not
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -69,14 +71,28 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
         settings,
         app.state.metrics,
         app.state.lifecycle,
+        ApiKeys(settings, app.state.admin_key) or None,
     )
+    if settings.cors_origins:
+        app.envelope = _allow_origins(app.envelope, settings.cors_origins)
     app.add_exception_handler(HTTPException, problems.routing_error)
     app.add_exception_handler(errors.ServiceError, problems.failure)
     app.add_exception_handler(Exception, problems.failure)
     app.include_router(v1.router)
     app.include_router(models.router)
     app.include_router(health.router)
+    app.include_router(docs.router)
     return app
+
+
+def _allow_origins(app: ASGIApp, origins: str) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-Request-Id", "X-Request-Timeout"],
+        expose_headers=["X-Request-Id", "Server-Timing", "Retry-After"],
+    )
 
 
 @asynccontextmanager

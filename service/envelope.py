@@ -5,12 +5,14 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import chain
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.caller import Caller
-from service.errors import ClientLeft, Fault, InvalidRequest, ShuttingDown
+from service.errors import ClientLeft, Fault, HeadersTooLarge, InvalidRequest, ShuttingDown
+from service.keys import ApiKeys
 from service.lifecycle import Lifecycle
 from service.problems import MEDIA_TYPE, write_problem
 from service.settings import Settings
@@ -21,6 +23,8 @@ REQUEST_ID = re.compile(rb"[!-~]{1,128}")  # visible ASCII
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 MAX_TIMEOUT_S = 3600.0
 ALWAYS_OPEN = ("/health/", "/metrics")
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32_768
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -66,6 +70,7 @@ class Envelope:
         settings: of the service.
         metrics: told of every request.
         lifecycle: says when to refuse.
+        keys: of those who may ask, if not everybody may.
     """
 
     def __init__(
@@ -75,12 +80,14 @@ class Envelope:
         settings: Settings,
         metrics: Metrics,
         lifecycle: Lifecycle,
+        keys: ApiKeys | None,
     ):
         self._app = app
         self._endpoints = endpoints
         self._settings = settings
         self._metrics = metrics
         self._lifecycle = lifecycle
+        self._keys = keys
         self._prefix = secrets.token_hex(6).encode()
         self._numbers = itertools.count()
 
@@ -94,8 +101,11 @@ class Envelope:
         answer = _Answer(send, started_s, self._id(headers))
         endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
         try:
+            _check_size(scope["headers"])
             if self._lifecycle.draining:
                 await self._refuse(scope, receive)
+            if self._keys is not None:
+                self._keys.check(scope["path"], headers)
             if endpoint is None:
                 await self._app(scope, receive, answer.pass_on)
             else:
@@ -168,6 +178,15 @@ class _Answer:
                 NO_SNIFFING,
             ]
         await self._send(message)
+
+
+def _check_size(headers: Headers) -> None:
+    """Raises HeadersTooLarge; while they come, `service.protocol` looks after them."""
+    if len(headers) > MAX_HEADERS:
+        raise HeadersTooLarge(f"{len(headers)} headers; at most {MAX_HEADERS} are allowed")
+    size = sum(map(len, chain.from_iterable(headers)))
+    if size > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"{size} bytes of headers; at most {MAX_HEADER_BYTES} are allowed")
 
 
 def _timeout(given: bytes | None, default: float) -> float:

@@ -18,10 +18,12 @@ ServiceError
 │   ├── Unauthorized
 │   └── Forbidden
 ├── BundleRefused
+├── HeadersTooLarge
 └── Unavailable              try later
     ├── Loading
     ├── NoModel
     ├── Overloaded
+    ├── RateLimited
     └── ShuttingDown
 """
 
@@ -125,6 +127,10 @@ class BundleRefused(ServiceError):
     """The bundle that was to be loaded cannot be used; what was served before still is."""
 
 
+class HeadersTooLarge(ServiceError):
+    """The request has too many headers, or they are too long."""
+
+
 class Unavailable(ServiceError):
     """Nothing is wrong with the request; try later.
 
@@ -147,6 +153,10 @@ class NoModel(Unavailable):
 
 class Overloaded(Unavailable):
     """The queue is full."""
+
+
+class RateLimited(Unavailable):
+    """This key has asked more often than it may."""
 
 
 class ShuttingDown(Unavailable):

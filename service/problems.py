@@ -38,6 +38,8 @@ PROBLEMS: dict[type[Exception], Sort] = {
     errors.MissingHead: Sort(422, "missing-head", "The model has no such head"),
     errors.BundleRefused: Sort(422, "bundle-refused", "The bundle cannot be used"),
     errors.Overloaded: Sort(429, "overloaded", "Too much is waiting"),
+    errors.RateLimited: Sort(429, "rate-limited", "This key asks too often"),
+    errors.HeadersTooLarge: Sort(431, "headers-too-large", "The headers are too large"),
     Exception: Sort(500, "internal-error", "An error in the service"),
     errors.Loading: Sort(503, "loading", "The models are being loaded"),
     errors.NoModel: Sort(503, "no-model", "No model is being served"),

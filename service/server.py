@@ -18,7 +18,7 @@ def serve(settings: Settings) -> None:
         ValueError: the admin key cannot be read.
     """
     with listen(settings.host, settings.port) as listener:
-        url = url_of(listener)
+        url = url_of(listener, "https" if settings.ssl_certfile else "http")
 
         def say_ready(names: list[str]) -> None:
             print(

@@ -53,6 +53,23 @@ class Settings(BaseSettings):
     admin_key_file: Path | None = None
     """The file that holds this key, in place of the key itself."""
 
+    api_keys: SecretStr | None = Field(default=None, min_length=1)
+    """Keys of those who may ask, each `name:key` or `name:key:requests_per_second`, with commas
+    between; each worker counts for itself. Unset, and no file either: everybody may."""
+
+    api_keys_file: Path | None = None
+    """The file that holds them, one in each line, in place of the keys themselves."""
+
+    cors_origins: str | None = None
+    """Origins whose pages a browser lets ask, with commas between, or `*`; unset: none but its
+    own."""
+
+    ssl_certfile: Path | None = None
+    """Certificate chain (PEM) to serve HTTPS with; unset: HTTP."""
+
+    ssl_keyfile: Path | None = None
+    """Its private key (PEM), where it is not in the same file."""
+
     max_body_bytes: int = Field(default=1_048_576, gt=0)
     """Largest request body."""
 
@@ -91,4 +108,8 @@ class Settings(BaseSettings):
             )
         if self.admin_key and self.admin_key_file:
             raise ValueError("admin_key and admin_key_file are both set: only one can be the key")
+        if self.api_keys and self.api_keys_file:
+            raise ValueError("api_keys and api_keys_file are both set: the keys are in one of them")
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise ValueError("ssl_keyfile is set without ssl_certfile: a key of no certificate")
         return self

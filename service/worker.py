@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from service.lifecycle import Lifecycle
 from service.listener import refuse_new
+from service.protocol import Protocol
 from service.registry import Registry
 from service.settings import Settings
 
@@ -46,7 +47,9 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=Protocol,
+            ssl_certfile=settings.ssl_certfile,
+            ssl_keyfile=settings.ssl_keyfile,
             access_log=False,
             server_header=False,
             log_level="warning",

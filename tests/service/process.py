@@ -46,7 +46,7 @@ def serving(
 
 
 def connect(url: str) -> socket.socket:
-    host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
+    host, port = re.fullmatch(r"https?://(.*):(\d+)", url).groups()
     return socket.create_connection((host, int(port)), timeout=20)
 
 
@@ -58,7 +58,7 @@ def post(url: str, content: bytes) -> dict:
 def read_url(process: subprocess.Popen[str]) -> str:
     """The address that it prints when it is ready."""
     line = process.stdout.readline()
-    found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    found = re.search(r"https?://127\.0\.0\.1:\d+", line)
     assert found, line + process.stderr.read()
     return found[0]
 
