@@ -1,6 +1,7 @@
 """The application."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,9 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors, openapi, problems
+from service.caller import Finished
 from service.envelope import Envelope
 from service.keys import AdminKey, ApiKeys
 from service.lifecycle import Lifecycle
+from service.logs import log_request
 from service.registry import Registry
 from service.routes import docs, health, models, v1
 from service.settings import Settings
@@ -46,7 +49,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
 
     Raises:
         BundleError: a bundle cannot be used.
-        ValueError: the keys cannot be read.
+        ValueError: the keys cannot be read, or what sends traces is not installed.
     """
     app = Service(
         title="Regard",
@@ -72,6 +75,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
         app.state.metrics,
         app.state.lifecycle,
         ApiKeys(settings, app.state.admin_key) or None,
+        _observers(app, settings),
     )
     if settings.cors_origins:
         app.envelope = _allow_origins(app.envelope, settings.cors_origins)
@@ -83,6 +87,21 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs.router)
     return app
+
+
+def _observers(app: FastAPI, settings: Settings) -> list[Callable[[Finished], None]]:
+    observers: list[Callable[[Finished], None]] = []
+    app.state.tracer = None
+    if settings.otlp_endpoint:
+        try:
+            from service.tracing import connect  # noqa: PLC0415  # costs time, and may be missing
+        except ImportError as error:
+            raise ValueError(f"otlp_endpoint needs the extra otel: {error}") from error
+        app.state.tracer = connect(settings.otlp_endpoint)
+        observers.append(app.state.tracer.record)
+    if settings.log_requests:
+        observers.append(log_request)
+    return observers
 
 
 def _allow_origins(app: ASGIApp, origins: str) -> ASGIApp:
@@ -100,3 +119,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.registry.watch()
     yield
     await app.state.registry.close()
+    if app.state.tracer is not None:
+        await asyncio.to_thread(app.state.tracer.close)

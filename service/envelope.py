@@ -4,13 +4,13 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import chain
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.caller import Caller
+from service.caller import Caller, Finished
 from service.errors import ClientLeft, Fault, HeadersTooLarge, InvalidRequest, ShuttingDown
 from service.keys import ApiKeys
 from service.lifecycle import Lifecycle
@@ -71,6 +71,7 @@ class Envelope:
         metrics: told of every request.
         lifecycle: says when to refuse.
         keys: of those who may ask, if not everybody may.
+        observers: told of every request when it is over.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Envelope:
         metrics: Metrics,
         lifecycle: Lifecycle,
         keys: ApiKeys | None,
+        observers: Sequence[Callable[[Finished], None]],
     ):
         self._app = app
         self._endpoints = endpoints
@@ -88,6 +90,7 @@ class Envelope:
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._keys = keys
+        self._observers = observers
         self._prefix = secrets.token_hex(6).encode()
         self._numbers = itertools.count()
 
@@ -100,6 +103,7 @@ class Envelope:
         headers = dict(scope["headers"])
         answer = _Answer(send, started_s, self._id(headers))
         endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
+        caller: Caller | None = None
         try:
             _check_size(scope["headers"])
             if self._lifecycle.draining:
@@ -110,22 +114,30 @@ class Envelope:
                 await self._app(scope, receive, answer.pass_on)
             else:
                 exchange = Exchange(headers, receive, self._settings)
-                answer.stages = exchange.caller.stages
+                caller = exchange.caller
+                answer.stages = caller.stages
                 await answer(200, await endpoint(exchange), b"application/json")
         except ClientLeft:
             answer.status = 499
             self._metrics.record_problem("client-left")
         except Exception as error:
-            await self._fail(error, answer, scope)
+            await self._fail(error, answer)
         route = getattr(scope.get("route"), "path", "other") if endpoint is None else scope["path"]
         self._metrics.record_request(
             route, answer.status, perf_counter() - started_s, answer.stages
         )
+        if self._observers:
+            id = answer.id.decode()
+            finished = Finished(
+                scope["method"], route, answer.status, id, headers, started_s, caller
+            )
+            for observer in self._observers:
+                observer(finished)
 
-    async def _fail(self, error: Exception, answer: "_Answer", scope: Scope) -> None:
+    async def _fail(self, error: Exception, answer: "_Answer") -> None:
         status, kind, body, headers = write_problem(error)
         if status == 500:
-            LOG.exception("%s failed", scope["path"], extra={"request_id": answer.id.decode()})
+            LOG.exception("a bug: a request failed", extra={"request_id": answer.id.decode()})
         self._metrics.record_problem(kind)
         if not answer.status:
             await answer(status, body, MEDIA_TYPE.encode(), headers)

@@ -157,7 +157,8 @@ class Predictor:
         attention: AttentionOptions | None,
         caller: Caller,
     ) -> Answer:
-        started_s = time.perf_counter()
+        started_s = caller.begun_s = time.perf_counter()
+        caller.model = self.manifest.name
         self._batcher.check_room()
         self._check_heads(kinds)
         selection = select(attention, self.manifest.attention) if attention else None

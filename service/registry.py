@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from time import perf_counter
 
 from export.bundle import NAME, BundleError, read_manifest
 from service.answers import Model
@@ -194,7 +195,13 @@ class Registry:
         found = read_manifest(folder).name
         if found != name:
             raise BundleError(f"{folder}: its manifest is of {found}; name the folder so")
-        return Predictor(folder, self._settings, self._threads, self._metrics, self._scheduler)
+        started_s = perf_counter()
+        new = Predictor(folder, self._settings, self._threads, self._metrics, self._scheduler)
+        again = "reloaded" if name in self.predictors else "loaded"
+        seconds = perf_counter() - started_s
+        told = (again, name, new.manifest.version, new.precision, seconds)
+        logger.info("%s %s, version %s, %s, in %.2f s", *told)
+        return new
 
     async def _load(self, name: str) -> Predictor:
         self._note(name, signature(self._settings.bundles / name))
@@ -203,7 +210,7 @@ class Registry:
         except BundleError as error:
             # Whoever reads of models need not know where they are kept.
             self.refused[name] = str(error).replace(f"{self._settings.bundles}/", "")
-            logger.warning("%s", error)
+            logger.warning("refused %s: %s", name, error)
             raise
         self.refused.pop(name, None)
         self.withheld.discard(name)
@@ -217,6 +224,7 @@ class Registry:
         self.refused.pop(name, None)
         old = self.predictors.get(name)
         if old is not None:
+            logger.info("unloaded %s", name)
             self._serve({key: value for key, value in self.predictors.items() if key != name})
             await old.close()
 

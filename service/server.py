@@ -2,6 +2,7 @@
 
 from service.app import create_app
 from service.listener import listen, url_of
+from service.logs import configure
 from service.openapi import EXAMPLE
 from service.settings import Settings
 from service.supervisor import Supervisor
@@ -17,6 +18,7 @@ def serve(settings: Settings) -> None:
         RuntimeError: a worker did not start.
         ValueError: the admin key cannot be read.
     """
+    configure(settings)
     with listen(settings.host, settings.port) as listener:
         url = url_of(listener, "https" if settings.ssl_certfile else "http")
 

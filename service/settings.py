@@ -70,6 +70,19 @@ class Settings(BaseSettings):
     ssl_keyfile: Path | None = None
     """Its private key (PEM), where it is not in the same file."""
 
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
+
+    log_format: Literal["console", "json"] = "console"
+    """How they are written."""
+
+    log_requests: bool = False
+    """Log a line for every request, too."""
+
+    otlp_endpoint: str | None = None
+    """Where traces go, by OTLP over HTTP, as http://collector:4318; unset: nowhere. Needs the extra
+    `otel`."""
+
     max_body_bytes: int = Field(default=1_048_576, gt=0)
     """Largest request body."""
 

@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from export.bundle import BundleError
 from service.app import create_app
 from service.errors import ServiceError
+from service.logs import configure
 from service.registry import Registry
 from service.settings import Settings
 from service.worker import Server
@@ -180,6 +181,7 @@ def work(
 ) -> None:
     """Be a worker; called in a process of its own. One that comes late loads before it listens."""
     os.setpgrp()
+    configure(settings)
     try:
         app = create_app(settings, load=False)
         registry: Registry = app.state.registry

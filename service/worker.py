@@ -1,6 +1,7 @@
 """One process that serves: the app behind uvicorn, how it starts and how it ends."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -17,6 +18,8 @@ from service.listener import refuse_new
 from service.protocol import Protocol
 from service.registry import Registry
 from service.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 TICK_S = 0.05
 ACCEPT_S = 0.1  # for handshakes under way when the port is closed
@@ -52,6 +55,7 @@ class Server(uvicorn.Server):
             ssl_keyfile=settings.ssl_keyfile,
             access_log=False,
             server_header=False,
+            log_config=None,  # `service.logs` is asked before
             log_level="warning",
             proxy_headers=False,
             timeout_graceful_shutdown=settings.drain_s,
@@ -87,8 +91,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
         if self.failure is None:
+            logger.info("leaving: /health/ready says so")
             await self._wait(self._settings.shutdown_delay_s, lambda: self.force_exit)
         self._lifecycle.draining = True
+        logger.info("draining: new requests are refused")
         for listener in sockets or []:
             refuse_new(listener)
         await asyncio.sleep(ACCEPT_S)

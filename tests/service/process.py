@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+QUIET = {"REGARD_LOG_LEVEL": "warning"}
 ROOT = Path(__file__).parents[2]
 SERVE = "from service.server import serve; from service.settings import Settings; serve(Settings())"
 
@@ -31,7 +32,7 @@ def serving(
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env=os.environ | {"REGARD_BUNDLES": str(folder), "REGARD_PORT": "0"} | names,
+        env=os.environ | {"REGARD_BUNDLES": str(folder), "REGARD_PORT": "0"} | QUIET | names,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
