@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +16,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from export.bundle import Manifest
+from service.memory import Memory
 
 # A time of creation beside every counter would only double the page.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -30,11 +32,13 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._shown = CollectorRegistry()
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # several workers; then this sums over all
+        workers = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if workers is not None:  # there are several; then this sums over all
             self._shown = CollectorRegistry()
             MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
         else:
             ProcessCollector(registry=registry)
+        self._shown.register(Memory(Path(workers) if workers is not None else None))
         self._requests = Counter(
             "regard_requests", "Requests answered", ["route", "status"], registry=registry
         )

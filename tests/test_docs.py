@@ -101,6 +101,15 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert page.count("| `REGARD_") == len(Settings.model_fields)
 
 
+def test_every_promise_of_security_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    for row in re.findall(r"^\| [^-p].*\|$", page, re.MULTILINE):
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert f"\ndef {test}(" in (ROOT / file).read_text("utf-8"), f"{file}::{test}"
+
+
 def test_every_link_within_the_docs_leads_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):

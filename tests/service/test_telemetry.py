@@ -1,6 +1,13 @@
 """What Prometheus reads."""
 
+import json
+import re
+from pathlib import Path
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from service.telemetry import REASONS, STAGES
 
 
 def read(client) -> dict[tuple[str, ...], float]:
@@ -40,3 +47,65 @@ def test_apps_do_not_share_their_counts(make_client) -> None:
     one, other = make_client(), make_client()
     one.ask("/v1/predict", {"inputs": "noon"})
     assert ("regard_requests_total", "/v1/predict", "200") not in read(other)
+
+
+def test_the_rest_of_what_an_operator_asks_about_is_there(make_client) -> None:
+    client = make_client(max_body_bytes=1000)
+    client.ask("/v1/predict", {"inputs": ["noon", "noon table"]})
+    client.post("/v1/predict", {"inputs": "noon " * 100})  # refused, never cut
+    client.post("/v1/predict", b" " * 2000)
+    client.post("/v1/predict", {"inputs": "noon"}, **{"x-request-timeout": "0.000001"})
+    values = read(client)
+    for stage in STAGES:
+        reached = 2 if stage == "preprocess" else 1  # the one that was too late got no further
+        assert values["regard_stage_seconds_count", stage] == reached
+    assert sum(values["regard_batches_total", "tiny", reason] for reason in REASONS) == 1
+    assert values["regard_queue_seconds", "tiny"] == 0
+    assert values["regard_model_load_seconds", "tiny"] > 0
+    assert values["regard_problems_total", "invalid-input"] == 1
+    assert values["regard_problems_total", "body-too-large"] == 1
+    assert values["regard_problems_total", "deadline-exceeded"] == 1
+    assert values[("regard_resident_bytes",)] == pytest.approx(
+        values[("process_resident_memory_bytes",)], rel=0.1
+    )
+
+
+PANELS = Path(__file__).parents[2] / "deploy" / "grafana" / "regard.json"
+SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
+
+
+def test_the_dashboard_shows_every_metric_and_no_other(client) -> None:
+    dashboard = json.loads(PANELS.read_text("utf-8"))
+    assert dashboard["schemaVersion"] >= 41
+    variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    assert variables["datasource"]["query"] == "prometheus"
+    asked: list[str] = [variables["model"]["query"]["query"]]
+    for panel in dashboard["panels"]:
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == "${datasource}"
+            assert panel["title"]
+            asked += [target["expr"] for target in panel["targets"]]
+    shown = set(re.findall(r"\b(?:regard|process)_\w+", " ".join(asked)))
+    families = list(text_string_to_metric_families(client.get("/metrics").text))
+    exported = {
+        family.name: {family.name + suffix for suffix in SUFFIXES[family.type]}
+        for family in families
+        if family.name.startswith("regard_")
+    }
+    assert shown <= set().union(*exported.values())
+    for name, samples in exported.items():
+        assert samples & shown, f"{name} is on no panel"
+
+
+def test_the_dashboard_s_panels_do_not_overlap() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(PANELS.read_text("utf-8"))["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert max(x for x, _ in cells) < 24
+        assert not taken & cells
+        taken |= cells

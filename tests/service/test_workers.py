@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.service.load import QUESTIONS, Load
-from tests.service.process import ROOT, connect, serving
+from tests.service.process import QUIET, ROOT, connect, serving
 from tests.service.test_admin import set_version
 from tests.service.test_drain import ask, check_told
 
@@ -24,6 +24,8 @@ KEY = {"authorization": "Bearer k"}
 COUNT = re.compile(
     r'^regard_requests_total\{route="/v1/predict",status="200"\} (\S+)$', re.MULTILINE
 )
+
+RESIDENT = re.compile(r"^regard_resident_bytes (\S+)$", re.MULTILINE)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -45,6 +47,12 @@ def children(process: subprocess.Popen[str]) -> list[int]:
         if rest.split()[1] == str(process.pid) and "spawn_main" in command and rest[1] != "Z":
             found.append(int(name.split()[0]))
     return sorted(found)
+
+
+def resident(pid: int) -> int:
+    """Bytes."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))
+    return int(found[1]) * 1024
 
 
 class Only:
@@ -81,6 +89,7 @@ def test_metrics_are_of_all_workers_whoever_is_asked_and_the_dead_are_replaced(
         for worker, requests in ((first, 5), (second, 7)):
             with Only(process, worker):
                 assert [ask(url) for _ in range(requests)] == [answers] * requests
+        both = resident(first) + resident(second)
         for worker in (first, second):
             with Only(process, worker):
                 assert counted(url) == 13 * len(QUESTIONS)
@@ -88,6 +97,7 @@ def test_metrics_are_of_all_workers_whoever_is_asked_and_the_dead_are_replaced(
                 assert 'regard_queue_positions{model="tiny"} 0.0' in page
                 assert page.count("regard_model_info{") == 2
                 assert 'precision="int8",version="7"} 1.0' in page
+                assert both * 0.5 < float(RESIDENT.search(page)[1]) < both * 2
         os.kill(first, signal.SIGKILL)
         until(lambda: len(children(process)) == 2)
         (third,) = set(children(process)) - {second}
@@ -170,7 +180,7 @@ def test_a_bundle_that_cannot_be_used_ends_the_start_of_all(bundles: Path) -> No
     done = subprocess.run(
         [sys.executable, "-m", "regard", "serve", "--workers", "2"],
         cwd=ROOT,
-        env=os.environ | {"REGARD_BUNDLES": str(bundles), "REGARD_PORT": "0"},
+        env=os.environ | {"REGARD_BUNDLES": str(bundles), "REGARD_PORT": "0"} | QUIET,
         capture_output=True,
         text=True,
         check=False,
