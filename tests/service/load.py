@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.service.process import PATIENCE_S
+
 QUESTIONS = [
     {"inputs": "book a table for two in new york"},
     {"inputs": ["noon", "will it rain in paris"], "attention": {"layers": "all", "heads": "mean"}},
@@ -69,7 +71,7 @@ class Load:
     def _ask(self, number: int, keep: bool) -> None:
         """Ends when the port is closed."""
         while not self._stop.is_set():
-            with httpx.Client(base_url=self._url, timeout=60) as http:
+            with httpx.Client(base_url=self._url, timeout=PATIENCE_S) as http:
                 while not self._stop.is_set():
                     told = Told(number % len(QUESTIONS))
                     number += 1

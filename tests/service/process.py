@@ -10,9 +10,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 QUIET = {"REGARD_LOG_LEVEL": "warning"}
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120  # far more than anything here takes, for machines that have much else to do
 SERVE = "from service.server import serve; from service.settings import Settings; serve(Settings())"
 
 
@@ -48,11 +52,11 @@ def serving(
 
 def connect(url: str) -> socket.socket:
     host, port = re.fullmatch(r"https?://(.*):(\d+)", url).groups()
-    return socket.create_connection((host, int(port)), timeout=20)
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_S)
 
 
 def post(url: str, content: bytes) -> dict:
-    with urllib.request.urlopen(url, content, timeout=20) as response:
+    with urllib.request.urlopen(url, content, timeout=PATIENCE_S) as response:
         return json.load(response)
 
 
@@ -62,6 +66,11 @@ def read_url(process: subprocess.Popen[str]) -> str:
     found = re.search(r"https?://127\.0\.0\.1:\d+", line)
     assert found, line + process.stderr.read()
     return found[0]
+
+
+def request(method: str, url: str, **arguments: Any) -> httpx.Response:
+    """On a connection of its own."""
+    return httpx.request(method, url, timeout=PATIENCE_S, **arguments)
 
 
 def free_port() -> int:

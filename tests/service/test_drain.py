@@ -10,14 +10,15 @@ import pytest
 
 from tests.service.conftest import same
 from tests.service.load import QUESTIONS, Load, Told
-from tests.service.process import SERVE, connect, serving
+from tests.service.process import PATIENCE_S, SERVE, connect, request, serving
 
+PATIENT = "import service.worker; service.worker.LINGER_S = 60; " + SERVE
 SHUTTING_DOWN = "urn:regard:shutting-down"
 
 
 def ask(url: str) -> list[object]:
     """The answer to each question."""
-    return [httpx.post(f"{url}/v1/predict", json=question).json() for question in QUESTIONS]
+    return [request("POST", f"{url}/v1/predict", json=question).json() for question in QUESTIONS]
 
 
 def check_told(told: list[Told], answers: list[object]) -> None:
@@ -34,12 +35,12 @@ def check_told(told: list[Told], answers: list[object]) -> None:
 def test_under_load_every_request_is_answered_refused_or_finds_the_port_closed(
     tiny: SimpleNamespace,
 ) -> None:
-    with serving(tiny.folder, precision="fp32", default_model="tiny") as (process, url):
+    with serving(tiny.folder, PATIENT, precision="fp32", default_model="tiny") as (process, url):
         answers = ask(url)
         with Load(url, keep=4, fresh=3) as load:
             load.wait(100)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE_S) == 0
             load.wait(0)
         assert process.stderr.read() == ""
     check_told(load.told, answers)
@@ -51,17 +52,17 @@ def test_under_load_every_request_is_answered_refused_or_finds_the_port_closed(
 def test_ready_says_at_once_what_is_served_on_for_the_delay(tiny: SimpleNamespace) -> None:
     with (
         serving(tiny.folder, shutdown_delay_s="2", default_model="tiny") as (process, url),
-        httpx.Client(base_url=url) as http,
+        httpx.Client(base_url=url, timeout=PATIENCE_S) as http,
     ):
         assert http.get("/health/ready").status_code == 200
         process.send_signal(signal.SIGTERM)
         sent_s = time.monotonic()
-        while (ready := httpx.get(f"{url}/health/ready")).status_code == 200:
+        while (ready := request("GET", f"{url}/health/ready")).status_code == 200:
             assert time.monotonic() - sent_s < 1, "long before the delay is over"
         assert ready.json()["type"] == SHUTTING_DOWN
-        assert httpx.post(f"{url}/v1/predict", json=QUESTIONS[0]).status_code == 200
+        assert request("POST", f"{url}/v1/predict", json=QUESTIONS[0]).status_code == 200
         assert http.get("/health/live").status_code == 200
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert time.monotonic() - sent_s >= 2
         assert process.stderr.read() == ""
 
@@ -70,22 +71,21 @@ def test_who_is_too_slow_is_broken_off_in_time(tiny: SimpleNamespace) -> None:
     with serving(tiny.folder, drain_s="1", default_model="tiny") as (process, url):
         with connect(url) as half:
             half.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
-            assert httpx.get(f"{url}/health/ready").status_code == 200  # it has been read
+            assert request("GET", f"{url}/health/ready").status_code == 200  # it has been read
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_S) == 0
         assert "graceful shutdown exceeded" in process.stderr.read()
 
 
 @pytest.mark.parametrize("size", [2, 900_000])
 def test_a_refused_request_gets_to_see_why(tiny: SimpleNamespace, size: int) -> None:
     """Also where its body comes later than the refusal could be sent, and is long."""
-    patient = "import service.server; service.server.LINGER_S = 60; "
-    with serving(tiny.folder, patient + SERVE, default_model="tiny") as (process, url):
+    with serving(tiny.folder, PATIENT, default_model="tiny") as (process, url):
         with (
             connect(url) as slow,
             connect(url) as late,
             late.makefile("rb") as answer,
-            httpx.Client(base_url=url) as http,
+            httpx.Client(base_url=url, timeout=PATIENCE_S) as http,
         ):
             slow.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 18\r\n\r\n")
             assert http.get("/health/ready").status_code == 200  # the others are accepted, too
@@ -103,5 +103,5 @@ def test_a_refused_request_gets_to_see_why(tiny: SimpleNamespace, size: int) -> 
             slow.sendall(b'{"inputs": "noon"}')
             with slow.makefile("rb") as begun:
                 assert begun.readline().split()[1] == b"200"
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""

@@ -9,7 +9,7 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
-from tests.service.process import free_port, serving
+from tests.service.process import PATIENCE_S, free_port, serving
 
 ASK = {"inputs": "noon"}
 WAIT = """
@@ -54,7 +54,9 @@ def test_the_port_is_open_while_models_are_loaded(tiny: SimpleNamespace) -> None
     settings = {"port": str(free_port()), "admin_key": "k"}
     with (
         serving(tiny.folder, WAIT, wait=False, **settings) as (process, url),
-        httpx.Client(base_url=url, transport=httpx.HTTPTransport(retries=20)) as http,
+        httpx.Client(
+            base_url=url, transport=httpx.HTTPTransport(retries=20), timeout=PATIENCE_S
+        ) as http,
     ):
         assert health(http) == {"live": 200, "started": "loading", "ready": "loading"}
         assert problem(http.post("/v1/predict", json=ASK)) == "loading"
@@ -68,7 +70,7 @@ def test_the_port_is_open_while_models_are_loaded(tiny: SimpleNamespace) -> None
         assert health(http) == {"live": 200, "started": 200, "ready": 200}
         assert http.post("/v1/predict", json=ASK).status_code == 200
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""
 
 
@@ -77,13 +79,15 @@ def test_a_signal_while_models_are_loaded_ends_in_peace(tiny: SimpleNamespace, n
     port = str(free_port())
     with (
         serving(tiny.folder, WAIT, wait=False, port=port) as (process, url),
-        httpx.Client(base_url=url, transport=httpx.HTTPTransport(retries=20)) as http,
+        httpx.Client(
+            base_url=url, transport=httpx.HTTPTransport(retries=20), timeout=PATIENCE_S
+        ) as http,
     ):
         assert health(http)["started"] == "loading"
         process.send_signal(number)
         process.stdin.write("go\n")
         process.stdin.flush()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stdout.read() == ""
         assert process.stderr.read() == ""
 

@@ -120,3 +120,15 @@ def test_threads_are_what_the_control_group_allows(
     if content is not None:
         path.write_text(content + "\n", "ascii")
     assert cpu_quota(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, 4), ({"workers": 3}, 1), ({"workers": 9}, 1), ({"workers": 3, "threads": 2}, 2)],
+)
+def test_workers_share_the_threads(
+    make_client, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], expected: int
+) -> None:
+    monkeypatch.setattr("service.registry.cpu_quota", lambda: 4)
+    session = make_client(**{"threads": 0} | settings).app.state.registry.get("tiny")._session
+    assert session._session.get_session_options().intra_op_num_threads == expected

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.service.process import ROOT, connect, post, serving
+from tests.service.process import PATIENCE_S, ROOT, connect, post, serving
 
 FORBIDDEN = ("torch", "onnx", "onnxscript", "safetensors", "transformers", "scipy")
 
@@ -37,7 +37,7 @@ def test_a_server_says_how_to_try_it_and_the_advice_works(tiny: SimpleNamespace)
         assert command == f"{url}/v1/predict"
         assert post(command, body.encode())["results"][0]["labels"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""
 
 
@@ -53,7 +53,7 @@ def test_sigterm_answers_what_is_in_flight_and_ends_with_0(tiny: SimpleNamespace
         half.sendall(body[100:])
         with half, half.makefile("rb") as answer:
             assert answer.readline().split()[1] == b"200"
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""
         answered = [future for future in others if future.exception() is None]
         assert all(len(future.result()["results"]) == 200 for future in answered)
@@ -76,7 +76,7 @@ def test_a_body_too_large_is_refused_before_it_ends(
             assert answer.readline().split()[1] == b"413"
         assert post(f"{url}/v1/predict", b'{"inputs": "noon"}')["results"]
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""
 
 

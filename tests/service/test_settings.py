@@ -27,9 +27,17 @@ def test_every_setting_is_documented_and_has_a_default() -> None:
         ({"precision": "int4"}, "precision"),
         ({"port": 65536}, "port"),
         ({"max_inputs": 0}, "max_inputs"),
+        ({"workers": 0}, "workers"),
+        ({"watch_s": -1}, "watch_s"),
+        ({"admin_key": ""}, "admin_key"),
+        ({"admin_key": "k", "admin_key_file": "key"}, "both set"),
         ({"max_input": 3}, "max_input"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Settings(**values)
+
+
+def test_a_key_is_never_shown() -> None:
+    assert "horse" not in f"{Settings(admin_key='horse')!r} {Settings(admin_key='horse')}"

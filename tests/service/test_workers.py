@@ -11,15 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from tests.service.load import QUESTIONS, Load
-from tests.service.process import QUIET, ROOT, connect, serving
+from tests.service.process import PATIENCE_S, QUIET, ROOT, connect, request, serving
 from tests.service.test_admin import set_version
 from tests.service.test_drain import ask, check_told
 
-PATIENCE_S = 60
 KEY = {"authorization": "Bearer k"}
 COUNT = re.compile(
     r'^regard_requests_total\{route="/v1/predict",status="200"\} (\S+)$', re.MULTILINE
@@ -71,7 +69,7 @@ class Only:
 
 
 def counted(url: str) -> float:
-    return float(COUNT.search(httpx.get(f"{url}/metrics").text)[1])
+    return float(COUNT.search(request("GET", f"{url}/metrics").text)[1])
 
 
 @pytest.fixture
@@ -93,7 +91,7 @@ def test_metrics_are_of_all_workers_whoever_is_asked_and_the_dead_are_replaced(
         for worker in (first, second):
             with Only(process, worker):
                 assert counted(url) == 13 * len(QUESTIONS)
-                page = httpx.get(f"{url}/metrics").text
+                page = request("GET", f"{url}/metrics").text
                 assert 'regard_queue_positions{model="tiny"} 0.0' in page
                 assert page.count("regard_model_info{") == 2
                 assert 'precision="int8",version="7"} 1.0' in page
@@ -106,7 +104,7 @@ def test_metrics_are_of_all_workers_whoever_is_asked_and_the_dead_are_replaced(
             assert ask(url) == answers
             assert counted(url) == 14 * len(QUESTIONS), "what the dead one did counts still"
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert f"worker {first} ended with exit code -9" in process.stderr.read()
 
 
@@ -117,7 +115,7 @@ def test_sigterm_under_load_loses_nothing(tiny: SimpleNamespace) -> None:
         with Load(url, keep=4, fresh=3) as load:
             load.wait(100)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == ""
     check_told(load.told, answers)
     assert load.counts()[200] >= 100
@@ -134,26 +132,26 @@ def test_what_an_administrator_does_is_done_by_every_worker(bundles: Path, watch
             found = []
             for worker in children(process):
                 with Only(process, worker):
-                    found.append(httpx.get(f"{url}/v1/models/tiny").json().get("version"))
+                    found.append(request("GET", f"{url}/v1/models/tiny").json().get("version"))
             return found
 
         assert versions() == ["7", "7"]
         set_version(bundles / "tiny", "8")
         with Only(process, workers[0]):
-            response = httpx.put(f"{url}/v1/models/tiny", headers=KEY, timeout=60)
+            response = request("PUT", f"{url}/v1/models/tiny", headers=KEY)
             assert response.json()["version"] == "8"
         until(lambda: versions() == ["8", "8"])
         with Only(process, workers[1]):
-            assert httpx.delete(f"{url}/v1/models/tiny", headers=KEY).status_code == 200
+            assert request("DELETE", f"{url}/v1/models/tiny", headers=KEY).status_code == 200
         until(lambda: versions() == [None, None])
         os.kill(workers[0], signal.SIGKILL)
         until(lambda: len(set(children(process)) - {workers[0]}) == 2)
         assert versions() == [None, None], "a new worker knows of it"
-        response = httpx.put(f"{url}/v1/models/tiny", headers=KEY, timeout=60)
+        response = request("PUT", f"{url}/v1/models/tiny", headers=KEY)
         assert response.status_code == 200
         until(lambda: versions() == ["8", "8"])
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_change_on_disk_reaches_every_worker(bundles: Path) -> None:
@@ -162,7 +160,7 @@ def test_a_change_on_disk_reaches_every_worker(bundles: Path) -> None:
         set_version(bundles / "tiny", "8")
         for worker in children(process):
             with Only(process, worker):
-                until(lambda: httpx.get(f"{url}/v1/models/tiny").json()["version"] == "8")
+                until(lambda: request("GET", f"{url}/v1/models/tiny").json()["version"] == "8")
 
 
 def test_workers_end_with_their_supervisor(tiny: SimpleNamespace) -> None:
@@ -203,4 +201,4 @@ def test_a_replacement_that_cannot_start_leaves_the_others_serving(bundles: Path
         tokenizer.write_bytes(content)
         until(lambda: len(children(process)) == 2)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
