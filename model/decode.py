@@ -42,9 +42,6 @@ class TokenDecoder:
         self._inside = [label.startswith("I-") for label in self.labels]
         self._types = [label[2:] for label in self.labels]
         self._outside = self.labels.index("O") if self.bio else -1
-        places = {label: index for index, label in enumerate(self.labels)}
-        # Of each label, the B- label of its type; O where it has none.
-        self._begin = [places.get(f"B-{kind}", self._outside) for kind in self._types]
 
     def decode(self, logits: Floats) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Label indices and their probabilities, both (words,), from logits (words, labels)."""
@@ -105,7 +102,7 @@ class TokenDecoder:
         that is on no better path, so only a few labels of a word are looked at.
         """
         losses = logits.max(axis=-1, keepdims=True) - logits
-        bound = losses[np.arange(len(best)), self._repair(best)].sum(dtype=np.float64)
+        bound = losses[np.arange(len(best)), self._repair(losses, best)].sum(dtype=np.float64)
         words, labels = np.nonzero(losses <= bound)
         paths: dict[
             int, tuple[float, list[int]]
@@ -128,12 +125,14 @@ class TokenDecoder:
                 paths[label] = path[0] + loss, [*path[1], label]
         return min(paths.values(), key=lambda path: path[0])[1]
 
-    def _repair(self, best: Sequence[int]) -> list[int]:
-        """A valid sequence: where I-x may not follow, a span begins, or there is none."""
+    def _repair(self, losses: Floats, best: Sequence[int]) -> list[int]:
+        """A valid sequence: where a label may not follow, the best of those that may."""
         repaired = [self._outside]
-        for label in best:
-            follows = not self._inside[label] or self._types[repaired[-1]] == self._types[label]
-            repaired.append(label if follows else self._begin[label])
+        for word, label in enumerate(best):
+            if self._inside[label] and self._types[repaired[-1]] != self._types[label]:
+                follows = self._allowed[repaired[-1]]
+                label = int(np.where(follows, losses[word], np.inf).argmin())  # noqa: PLW2901
+            repaired.append(label)
         return repaired[1:]
 
     @cached_property
