@@ -64,7 +64,8 @@ class Utterances:
             answers = pool.map(server.ask, self.texts[:CHECKED])
             for text, answer, expected in zip(self.texts, answers, self.expected, strict=False):
                 if labels(answer) != expected:
-                    raise Failed(f"answers {labels(answer)} to {text!r}, not {expected}")
+                    found = f"{labels(answer)} to {text!r}, not {expected}"
+                    raise Failed(f"{server.setup.about}: answers {found}")
 
     def bodies(self, setup: Setup) -> Path:
         """A file with one request a line."""
@@ -108,7 +109,7 @@ def measure(name: str, bundle: Path, utterances: Utterances, seconds: int, turn:
 def reason(error: Exception) -> str:
     """What failed, in a line."""
     said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
-    return last_line(said or f"{type(error).__name__}: {error}")
+    return last_line(said or str(error) or type(error).__name__)
 
 
 def medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -123,8 +124,11 @@ def summarise(rounds: Sequence[Round]) -> dict[str, Any]:
         pairs = [a_round["runs"][connections] for a_round in rounds]
         runs[connections] = {
             "ratio": statistics.median(p["regard"]["per_s"] / p["peer"]["per_s"] for p in pairs),
-            "failed": sum(row["failed"] for pair in pairs for row in pair.values()),
-            **{who: medians([pair[who] for pair in pairs]) for who in ("regard", "peer")},
+            **{
+                who: medians([pair[who] for pair in pairs])
+                | {"failed": sum(pair[who]["failed"] for pair in pairs)}
+                for who in ("regard", "peer")
+            },
         }
     servers = {
         who: medians([a_round["servers"][who] for a_round in rounds]) for who in ("regard", "peer")
@@ -136,14 +140,14 @@ def speed_table(summaries: dict[str, dict[str, Any]]) -> Table:
     """How fast each peer is beside Regard."""
     latencies = ("p50_ms", "p99_ms")
     columns = ("peer", "conn.", "Regard/s", "peer/s", "ratio", *("p50", "p99") * 2, "failed")
-    table = Table(*columns, caption="p50 and p99 in ms: first Regard's, then the peer's")
+    table = Table(*columns, caption="p50, p99 in ms, failed requests: Regard's, then the peer's")
     for name, summary in summaries.items():
         for connections, row in summary["runs"].items():
             servers = row["regard"], row["peer"]
             rates = (f"{server['per_s']:.0f}" for server in servers)
             times = (f"{server[key]:.1f}" for server in servers for key in latencies)
-            ratio = f"{row['ratio']:.2f}"
-            table.add_row(name, str(connections), *rates, ratio, *times, str(row["failed"]))
+            failed = ", ".join(str(server["failed"]) for server in servers)
+            table.add_row(name, str(connections), *rates, f"{row['ratio']:.2f}", *times, failed)
     return table
 
 
@@ -171,7 +175,6 @@ def take_rounds(
                 peer["rounds"].append(measure_one(name, turn))
             except (Failed, subprocess.CalledProcessError, httpx.HTTPError) as error:
                 peer["failures"].append(reason(error))
-                console.print(f"{name} failed: {peer['failures'][-1]}", style="red", markup=False)
     return done
 
 
@@ -197,6 +200,9 @@ def main(
     summaries = {name: summarise(peer["rounds"]) for name, peer in done.items() if peer["rounds"]}
     sizes = {"regard": needed_mb()} | {name: size_mb(CACHE / name) for name in summaries}
     console.print(speed_table(summaries), size_table(summaries, sizes))
+    for name, peer in done.items():
+        for failure in peer["failures"]:
+            console.print(f"{name} failed: {failure}", style="red", markup=False)
     peers = {
         name: {
             "about": PEERS[name].about,

@@ -65,7 +65,8 @@ class Server:
             answer.raise_for_status()
             return self.setup.read(answer.json())
         except (httpx.HTTPStatusError, LookupError, TypeError, ValueError) as error:
-            raise Failed(f"answers {answer.status_code}: {last_line(answer.text)}") from error
+            found = f"{answer.status_code}: {last_line(answer.text)}"
+            raise Failed(f"{self.setup.about}: answers {found}") from error
 
     def await_answer(self, log: Path) -> None:
         """Wait for its first answer.
@@ -82,7 +83,8 @@ class Server:
                 self.start_s = time.monotonic() - started
                 return
             time.sleep(0.01)
-        raise Failed(f"does not start: {last_line(log.read_text('utf-8'))}")
+        said = last_line(log.read_text("utf-8"))
+        raise Failed(f"{self.setup.about}: does not start: {said}")
 
     def processes(self) -> list[int]:
         """Its first, and those that it started, directly or not."""
@@ -131,6 +133,8 @@ class Server:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_S)
         send(processes, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # else those are left whose parent ended too early
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -171,6 +175,7 @@ def serving(name: str, setup: Setup, bundle: Path, port: int) -> Iterator[Server
                 env=os.environ | QUIET | own,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
             server = Server(setup, process, f"http://127.0.0.1:{port}", client)
             try:
