@@ -24,9 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 import machine
+from load import snips_test, wrk
 
 ROOT = Path(__file__).parent.parent
 PORT = 8123
+URL = f"http://127.0.0.1:{PORT}/v1/predict"
 SECONDS = 4
 TEXTS_A_REQUEST = 64
 
@@ -73,20 +75,11 @@ def first_answer() -> float:
     """The moment of the first answer."""
     while True:
         try:
-            answer = httpx.post(f"http://127.0.0.1:{PORT}/v1/predict", json={"inputs": "hello"})
+            answer = httpx.post(URL, json={"inputs": "hello"})
             answer.raise_for_status()
             return time.monotonic()
         except httpx.TransportError:
             time.sleep(0.01)
-
-
-def wrk(connections: int, bodies: Path) -> dict[str, float]:
-    """Load from core 1; requests/s, latencies in milliseconds, failed requests."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s"]
-    script = ["-s", str(ROOT / "bench/load.lua"), f"http://127.0.0.1:{PORT}/v1/predict"]
-    done = subprocess.run([*command, *script, "--", bodies], capture_output=True, check=True)
-    row = json.loads(done.stdout.splitlines()[-1])
-    return row | {"per_s": row["requests"] / row["seconds"]}
 
 
 def memory_mb(process: subprocess.Popen) -> float:
@@ -124,7 +117,7 @@ def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, ob
         for _ in range(pairs):
             for name, (call, connections, bodies, _each) in workloads.items():
                 rows[name]["raw"].append(raw(*call))
-                rows[name]["service"].append(wrk(connections, bodies))
+                rows[name]["service"].append(wrk(URL, connections, bodies, SECONDS))
         after = memory_mb(process)
     summary = {name: summarise(rows[name], workloads[name][3]) for name in workloads}
     return {
@@ -161,7 +154,7 @@ def main(
     pairs: int = 5,
 ) -> None:
     """Print the table, write results/serving.json."""
-    texts = next(p for p in (data / "test/seq.in", data / "snips/test/seq.in") if p.is_file())
+    texts = snips_test(data)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(bundle, texts, pairs, Path(folder))
     columns = ("raw_per_s", "per_s", "ratio", "p50_ms", "p99_ms", "p50_over_raw_ms", "failed")
