@@ -1,6 +1,5 @@
 """Logits -> labels, spans and classes. numpy only."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -63,7 +62,7 @@ class TokenDecoder:
         if self.bio:
             stops = np.cumsum(words)
             for first, stop in self._invalid(best, stops - words, stops):
-                best[first:stop] = self._viterbi(logits[first:stop], best[first:stop].tolist())
+                best[first:stop] = self._viterbi(logits[first:stop])
         # The softmax's value at the chosen label alone, without dividing all the others.
         chosen = logits[np.arange(len(best)), best][:, None]
         with np.errstate(over="ignore"):  # a label without any probability: the score is 0
@@ -95,45 +94,45 @@ class TokenDecoder:
                 if not allowed[first:stop].all():
                     yield first, stop
 
-    def _viterbi(self, logits: Floats, best: Sequence[int]) -> list[int]:
+    def _viterbi(self, logits: Floats) -> list[int]:
         """The most probable valid sequence (Viterbi 1967), from (words, labels).
 
-        Some valid sequence is at hand: `best`, repaired. A label that alone loses more than all of
-        that is on no better path, so only a few labels of a word are looked at.
+        Only I-x is choosy about what it follows, so a path is known by the type of the span that is
+        open at its end; a step costs time in proportion to the number of types.
         """
+        types, begin, inside = self._spans_of
         losses = logits.max(axis=-1, keepdims=True) - logits
-        bound = losses[np.arange(len(best)), self._repair(losses, best)].sum(dtype=np.float64)
-        words, labels = np.nonzero(losses <= bound)
-        paths: dict[
-            int, tuple[float, list[int]]
-        ] = {}  # by last label: its loss, and how to get there
-        candidates = zip(
-            words.tolist(), labels.tolist(), losses[words, labels].tolist(), strict=True
-        )
-        for word, group in itertools.groupby(candidates, key=lambda candidate: candidate[0]):
-            before = paths if word else {self._outside: (0.0, [])}
-            cheapest = min(before.values(), key=lambda path: path[0])
-            paths = {}
-            for _, label, loss in group:
-                path = cheapest
-                if self._inside[label]:
-                    kind = self._types[label]
-                    follows = [path for last, path in before.items() if self._types[last] == kind]
-                    if not follows:
-                        continue
-                    path = min(follows, key=lambda path: path[0])
-                paths[label] = path[0] + loss, [*path[1], label]
-        return min(paths.values(), key=lambda path: path[0])[1]
+        losses = np.pad(losses.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
+        begins, insides = losses[:, begin], losses[:, inside]
+        outsides = losses[:, self._outside].tolist()
+        continues = np.zeros(begins.shape, np.bool_)  # the span that is open at a word began before
+        last = []  # by word: the type open at the end of the best path so far; none
+        best, open_ = 0.0, np.full(types, np.inf)
+        for word, outside in enumerate(outsides):
+            fresh, old = best + begins[word], open_ + insides[word]
+            continues[word] = old < fresh
+            open_ = np.minimum(fresh, old)
+            kind = int(open_.argmin())
+            best, kind = min((best + outside, -1), (float(open_[kind]), kind))
+            last.append(kind)
+        labels = []
+        kind = -1
+        for word in range(len(logits) - 1, -1, -1):
+            kind = last[word] if kind < 0 else kind
+            went_on = kind >= 0 and bool(continues[word, kind])
+            labels.append(self._outside if kind < 0 else (inside if went_on else begin)[kind])
+            kind = kind if went_on else -1
+        return labels[::-1]
 
-    def _repair(self, losses: Floats, best: Sequence[int]) -> list[int]:
-        """A valid sequence: where a label may not follow, the best of those that may."""
-        repaired = [self._outside]
-        for word, label in enumerate(best):
-            if self._inside[label] and self._types[repaired[-1]] != self._types[label]:
-                follows = self._allowed[repaired[-1]]
-                label = int(np.where(follows, losses[word], np.inf).argmin())  # noqa: PLW2901
-            repaired.append(label)
-        return repaired[1:]
+    @cached_property
+    def _spans_of(self) -> tuple[int, list[int], list[int]]:
+        """How many types; the indices of B-x and I-x of each, one too high where there is none."""
+        types = sorted(set(self._types) - {""})
+        places = {label: index for index, label in enumerate(self.labels)}
+        begin, inside = (
+            [places.get(f"{prefix}-{kind}", len(self.labels)) for kind in types] for prefix in "BI"
+        )
+        return len(types), begin, inside
 
     @cached_property
     def _start(self) -> NDArray[np.bool_]:
