@@ -2,7 +2,7 @@
 # make test     install everything into .venv-dev, then lint and test
 # make lint     formatting, lint, types and imports alone
 # make bench    measure the service; REGARD_DATA is the folder that holds snips/
-# make clean    remove both environments and every cache
+# make clean    remove every environment and every cache
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SERVE := .venv
@@ -29,7 +29,7 @@ bench: $(DEV)/installed
 	@$(DEV)/bin/python bench/serving.py
 
 clean:
-	rm -rf $(SERVE) $(DEV) build *.egg-info
+	rm -rf $(SERVE) $(DEV) bench/.peers build *.egg-info
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -22,6 +22,7 @@ import machine
 from export.quantize import to_int8
 from export.runtime import Runner
 from export.to_onnx import to_onnx
+from load import snips_test
 from model import checkpoint as checkpoints
 from model.preprocess.batch import pad
 
@@ -75,7 +76,7 @@ def main(
 ) -> None:
     """Print the table, write results/int8.json."""
     loaded = checkpoints.load(checkpoint)
-    texts = next(p for p in (data / "test/seq.in", data / "snips/test/seq.in") if p.is_file())
+    texts = snips_test(data)
     preprocessor = loaded.preprocessor()
     items = [preprocessor.encode_text(t).token_ids for t in texts.read_text().splitlines()]
     ordered = sorted(items, key=len)

@@ -62,7 +62,12 @@ class Raw:
                 self.run(*batch)
             rates[size] = len(self.items) / (time.perf_counter() - started)
         best = max(rates, key=rates.__getitem__)
-        return {"per_s": rates[best], "batch": best}
+        positions = sum(map(len, self.items)) / len(self.items)
+        return {
+            "per_s": rates[best],
+            "positions_per_s": positions * rates[best],
+            "batch": best,
+        }
 
 
 def _sorted(items: Items, size: int) -> list[Items]:

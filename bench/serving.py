@@ -7,96 +7,21 @@ paired runs. Needs wrk and two cores. DIR holds SNIPS (test/seq.in).
 """
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
 import machine
+from load import snips_test, wrk
+from subject import ROOT, URL, RawProcess, memory_mb, serving
 
-ROOT = Path(__file__).parent.parent
-PORT = 8123
 SECONDS = 4
 TEXTS_A_REQUEST = 64
-
-
-class RawProcess:
-    """`raw.py` on core 0."""
-
-    def __init__(self, bundle: Path, texts: Path, precision: str = "int8"):
-        command = ["taskset", "-c", "0", sys.executable, "bench/raw.py", bundle, precision, texts]
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self, name: str, *arguments: int) -> dict[str, float]:
-        """Call a method of `raw.Raw`."""
-        print(json.dumps([name, *arguments]), file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
-
-
-@contextmanager
-def serving(bundle: Path) -> Iterator[tuple[subprocess.Popen, float]]:
-    """The service on core 0 with one bundle; yields it and the seconds to its first answer."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / bundle.name).symlink_to(bundle.resolve())
-        command = ["taskset", "-c", "0", sys.executable, "-m", "regard", "serve"]
-        settings = {"REGARD_BUNDLES": folder, "REGARD_PORT": str(PORT)}
-        started = time.monotonic()
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL
-        )
-        try:
-            yield process, first_answer() - started
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def first_answer() -> float:
-    """The moment of the first answer."""
-    while True:
-        try:
-            answer = httpx.post(f"http://127.0.0.1:{PORT}/v1/predict", json={"inputs": "hello"})
-        except httpx.TransportError:
-            time.sleep(0.01)
-            continue
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # that is: still loading
-            answer.raise_for_status()
-            return time.monotonic()
-        time.sleep(0.01)
-
-
-def wrk(connections: int, bodies: Path) -> dict[str, float]:
-    """Load from core 1; requests/s, latencies in milliseconds, failed requests."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s"]
-    script = ["-s", str(ROOT / "bench/load.lua"), f"http://127.0.0.1:{PORT}/v1/predict"]
-    done = subprocess.run([*command, *script, "--", bodies], capture_output=True, check=True)
-    row = json.loads(done.stdout.splitlines()[-1])
-    return row | {"per_s": row["requests"] / row["seconds"]}
-
-
-def memory_mb(process: subprocess.Popen) -> float:
-    """Resident memory."""
-    status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 def write_bodies(texts: list[str], each: int, path: Path) -> Path:
@@ -127,7 +52,7 @@ def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, ob
         for _ in range(pairs):
             for name, (call, connections, bodies, _each) in workloads.items():
                 rows[name]["raw"].append(raw(*call))
-                rows[name]["service"].append(wrk(connections, bodies))
+                rows[name]["service"].append(wrk(URL, connections, bodies, SECONDS))
         after = memory_mb(process)
     summary = {name: summarise(rows[name], workloads[name][3]) for name in workloads}
     return {
@@ -164,7 +89,7 @@ def main(
     pairs: int = 5,
 ) -> None:
     """Print the table, write results/serving.json."""
-    texts = next(p for p in (data / "test/seq.in", data / "snips/test/seq.in") if p.is_file())
+    texts = snips_test(data)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(bundle, texts, pairs, Path(folder))
     columns = ("raw_per_s", "per_s", "ratio", "p50_ms", "p99_ms", "p50_over_raw_ms", "failed")

@@ -1,6 +1,5 @@
 """Logits -> labels, spans and classes. numpy only."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -42,9 +41,6 @@ class TokenDecoder:
         self._inside = [label.startswith("I-") for label in self.labels]
         self._types = [label[2:] for label in self.labels]
         self._outside = self.labels.index("O") if self.bio else -1
-        places = {label: index for index, label in enumerate(self.labels)}
-        # Of each label, the B- label of its type; O where it has none.
-        self._begin = [places.get(f"B-{kind}", self._outside) for kind in self._types]
 
     def decode(self, logits: Floats) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Label indices and their probabilities, both (words,), from logits (words, labels)."""
@@ -66,7 +62,7 @@ class TokenDecoder:
         if self.bio:
             stops = np.cumsum(words)
             for first, stop in self._invalid(best, stops - words, stops):
-                best[first:stop] = self._viterbi(logits[first:stop], best[first:stop].tolist())
+                best[first:stop] = self._viterbi(logits[first:stop])
         # The softmax's value at the chosen label alone, without dividing all the others.
         chosen = logits[np.arange(len(best)), best][:, None]
         with np.errstate(over="ignore"):  # a label without any probability: the score is 0
@@ -98,43 +94,45 @@ class TokenDecoder:
                 if not allowed[first:stop].all():
                     yield first, stop
 
-    def _viterbi(self, logits: Floats, best: Sequence[int]) -> list[int]:
+    def _viterbi(self, logits: Floats) -> list[int]:
         """The most probable valid sequence (Viterbi 1967), from (words, labels).
 
-        Some valid sequence is at hand: `best`, repaired. A label that alone loses more than all of
-        that is on no better path, so only a few labels of a word are looked at.
+        Only I-x is choosy about what it follows, so a path is known by the type of the span that is
+        open at its end; a step costs time in proportion to the number of types.
         """
+        types, begin, inside = self._spans_of
         losses = logits.max(axis=-1, keepdims=True) - logits
-        bound = losses[np.arange(len(best)), self._repair(best)].sum(dtype=np.float64)
-        words, labels = np.nonzero(losses <= bound)
-        paths: dict[
-            int, tuple[float, list[int]]
-        ] = {}  # by last label: its loss, and how to get there
-        candidates = zip(
-            words.tolist(), labels.tolist(), losses[words, labels].tolist(), strict=True
-        )
-        for word, group in itertools.groupby(candidates, key=lambda candidate: candidate[0]):
-            before = paths if word else {self._outside: (0.0, [])}
-            cheapest = min(before.values(), key=lambda path: path[0])
-            paths = {}
-            for _, label, loss in group:
-                path = cheapest
-                if self._inside[label]:
-                    kind = self._types[label]
-                    follows = [path for last, path in before.items() if self._types[last] == kind]
-                    if not follows:
-                        continue
-                    path = min(follows, key=lambda path: path[0])
-                paths[label] = path[0] + loss, [*path[1], label]
-        return min(paths.values(), key=lambda path: path[0])[1]
+        losses = np.pad(losses.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
+        begins, insides = losses[:, begin], losses[:, inside]
+        outsides = losses[:, self._outside].tolist()
+        continues = np.zeros(begins.shape, np.bool_)  # the span that is open at a word began before
+        last = []  # by word: the type open at the end of the best path so far; none
+        best, open_ = 0.0, np.full(types, np.inf)
+        for word, outside in enumerate(outsides):
+            fresh, old = best + begins[word], open_ + insides[word]
+            continues[word] = old < fresh
+            open_ = np.minimum(fresh, old)
+            kind = int(open_.argmin())
+            best, kind = min((best + outside, -1), (float(open_[kind]), kind))
+            last.append(kind)
+        labels = []
+        kind = -1
+        for word in range(len(logits) - 1, -1, -1):
+            kind = last[word] if kind < 0 else kind
+            went_on = kind >= 0 and bool(continues[word, kind])
+            labels.append(self._outside if kind < 0 else (inside if went_on else begin)[kind])
+            kind = kind if went_on else -1
+        return labels[::-1]
 
-    def _repair(self, best: Sequence[int]) -> list[int]:
-        """A valid sequence: where I-x may not follow, a span begins, or there is none."""
-        repaired = [self._outside]
-        for label in best:
-            follows = not self._inside[label] or self._types[repaired[-1]] == self._types[label]
-            repaired.append(label if follows else self._begin[label])
-        return repaired[1:]
+    @cached_property
+    def _spans_of(self) -> tuple[int, list[int], list[int]]:
+        """How many types; the indices of B-x and I-x of each, one too high where there is none."""
+        types = sorted(set(self._types) - {""})
+        places = {label: index for index, label in enumerate(self.labels)}
+        begin, inside = (
+            [places.get(f"{prefix}-{kind}", len(self.labels)) for kind in types] for prefix in "BI"
+        )
+        return len(types), begin, inside
 
     @cached_property
     def _start(self) -> NDArray[np.bool_]:

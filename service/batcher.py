@@ -14,7 +14,7 @@ from service.queue import Queue
 from service.scheduler import Run, Scheduler
 
 SWEEP_S = 0.05
-RATE_MEMORY = 0.9  # of the moving average of measured over expected seconds
+RATE_MEMORY = 0.9  # of the seconds and positions of a run at the next
 
 
 class Sized(Protocol):
@@ -124,13 +124,12 @@ class Batcher(Generic[Work, Result]):
     ):
         self._run = run
         self._scheduler = scheduler
-        self._cost = cost
         self._max_queue_positions = max_queue_positions
         self._max_queue_s = max_queue_s
         self._observer = observer
-        self._queue: Queue[_Entry[Work, Result]] = Queue(cost, max_batch_positions)
+        self._queue: Queue[_Entry[Work, Result]] = Queue(cost, max_batch_positions, max_queue_s)
         self._closed = self._sweeping = False
-        self._slowness = 1.0  # measured over expected seconds of a run
+        self._seconds, self._positions = cost.position, 1.0  # of the last runs, the newest most
         self.used_s = 0.0
 
     @property
@@ -145,7 +144,7 @@ class Batcher(Generic[Work, Result]):
             Overloaded: no; says when there will be room, by the rate at which the model works.
         """
         waiting = self._queue.positions
-        wait_s = waiting * self._cost.position * self._slowness
+        wait_s = waiting * self._seconds / self._positions
         if waiting + positions <= self._max_queue_positions and wait_s <= self._max_queue_s:
             return
         raise Overloaded(
@@ -219,8 +218,8 @@ class Batcher(Generic[Work, Result]):
                 entry.request.ended_s = ended_s
                 entry.resolve(result)
             lengths = [entry.length for entry in batch]
-            newest = seconds / self._cost(len(lengths), max(lengths))
-            self._slowness += (1 - RATE_MEMORY) * (newest - self._slowness)
+            self._seconds = RATE_MEMORY * self._seconds + seconds
+            self._positions = RATE_MEMORY * self._positions + sum(lengths)
             self._observer.ran(lengths, seconds, reason)
 
         return seconds, finish

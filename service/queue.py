@@ -10,9 +10,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from service.cost import Cost
 
-# Runs shorter than this keep nobody waiting noticeably: they go first come, first served. A longer
-# one lets later, shorter ones pass, the less so the longer it has waited (highest response ratio
-# next; Brinch Hansen 1971).
+# Runs shorter than this keep nobody waiting noticeably: they go first, in order of arrival. Of the
+# others those that have waited longest for what they cost (highest response ratio next; Brinch
+# Hansen 1971).
 PROMPT_S = 0.005
 
 
@@ -79,12 +79,14 @@ class Queue(Generic[Entry]):
     Args:
         cost: of a run.
         max_batch_positions: see `take_batch`.
+        patience_s: who has waited for longer than this lets nobody pass.
 
     Attributes:
         positions: that wait, without padding.
     """
 
-    def __init__(self, cost: Cost, max_batch_positions: int):
+    def __init__(self, cost: Cost, max_batch_positions: int, patience_s: float):
+        self._patience_s = patience_s
         self._cost = cost
         self._max_batch_positions = max_batch_positions
         self._by_length: dict[int, deque[Entry]] = {}
@@ -142,8 +144,8 @@ class Queue(Generic[Entry]):
         return min((line[0].submitted_s for line in self._by_length.values()), default=None)
 
     def _seed(self, now_s: float) -> int | None:
-        """The length whose oldest entry has waited longest for its cost."""
-        best, highest = None, -1.0
+        """The length whose oldest entry goes first."""
+        best, highest = None, (-1.0, False, 0.0)
         for length in list(self._by_length):
             line = self._by_length[length]
             while line and not line[0].expects(now_s):
@@ -151,9 +153,12 @@ class Queue(Generic[Entry]):
             if not line:
                 del self._by_length[length]
                 continue
-            ratio = (now_s - line[0].submitted_s) / max(self._cost(1, length), PROMPT_S)
-            if ratio > highest:
-                best, highest = length, ratio
+            waited_s = now_s - line[0].submitted_s
+            cost_s = self._cost(1, length)
+            overdue_s = waited_s if waited_s > self._patience_s else 0.0
+            claim = overdue_s, cost_s < PROMPT_S, waited_s / max(cost_s, PROMPT_S)
+            if claim > highest:
+                best, highest = length, claim
         return best
 
     def _pop(self, length: int, number: int, ready_s: float) -> list[Entry]:

@@ -2,10 +2,13 @@
 
 import asyncio
 import functools
+import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import Protocol
+
+NICE = 10  # the thread yields to the event loop, so that what is refused is refused at once
 
 # Called in the thread; gives the seconds it took, and what to call on the event loop afterwards.
 Run = Callable[[], tuple[float, Callable[[], None]]]
@@ -71,5 +74,6 @@ class Scheduler:
         finish()
 
     def _work(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while (job := self._jobs.get()) is not None:
             job()

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     max_queue_positions: int = Field(default=32_768, gt=0)
     """Most positions that wait for one model; a request that would exceed it is refused (429)."""
 
-    max_queue_s: float = Field(default=2.0, gt=0)
+    max_queue_s: float = Field(default=5.0, gt=0)
     """Longest that a request may have to wait for a model, in seconds, by what already waits; a
     request that comes later is refused (429)."""
 
