@@ -104,7 +104,7 @@ class Envelope:
     async def _fail(self, error: Exception, answer: "_Answer", scope: Scope) -> None:
         status, kind, body, headers = write_problem(error)
         if status == 500:
-            LOG.exception("%s failed", scope["path"], extra={"request_id": answer.id.decode()})
+            LOG.exception("%s failed, request %s", scope["path"], answer.id.decode())
         self._metrics.record_problem(kind)
         if not answer.status:
             await answer(status, body, MEDIA_TYPE.encode(), headers)
