@@ -35,13 +35,16 @@ def test_the_service_runs_where_the_training_stack_is_not_installed() -> None:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    folder: Path, code: str = SERVE, **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and its address; killed at the end if it still runs."""
     names = {f"REGARD_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env=os.environ | {"REGARD_BUNDLES": str(folder), "REGARD_PORT": "0"} | names,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
