@@ -221,6 +221,23 @@ def test_an_answer_says_how_long_it_waited_and_ran() -> None:
     with_batcher(test)
 
 
+def test_the_wait_ends_when_the_first_of_a_request_runs() -> None:
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
+        await model.hold(batcher)
+        caller = Caller()
+        both = submit(batcher, Work("a"), Work("b"), caller=caller)
+        await model.step()
+        held_s = time.perf_counter()
+        await asyncio.sleep(0.01)
+        held_s = time.perf_counter() - held_s
+        model.release()
+        await both
+        assert model.batches == [["first"], ["a"], ["b"]]
+        assert caller.stages["model"] >= held_s
+
+    with_batcher(test, max_batch_positions=5)
+
+
 def test_two_models_on_one_thread_do_not_mix() -> None:
     async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         other_model = Model()

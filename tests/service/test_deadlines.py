@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.batcher import Batcher
+from service.batcher import SWEEP_S, Batcher
 from service.caller import Caller
 from service.cost import Cost
 from service.errors import ClientLeft, DeadlineExceeded, Overloaded
@@ -26,12 +26,13 @@ def patience(seconds: float) -> Caller:
     return Caller(time.perf_counter() + seconds)
 
 
-def test_a_deadline_is_over_while_the_model_is_still_busy() -> None:
+@pytest.mark.parametrize("patience_s", [0.01, 3 * SWEEP_S])
+def test_a_deadline_is_over_while_the_model_is_still_busy(patience_s: float) -> None:
     async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
         stays = submit(batcher, Work("stays"), caller=patience(60))
         with pytest.raises(DeadlineExceeded):
-            await batcher.submit([Work("late"), Work("late too")], patience(0.01))
+            await batcher.submit([Work("late"), Work("late too")], patience(patience_s))
         assert not first.done()
         assert batcher.waiting_positions == Work("stays").length
         model.release()
