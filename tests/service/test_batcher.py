@@ -8,7 +8,7 @@ import pytest
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import Cost
-from service.errors import Overloaded, ShuttingDown
+from service.errors import ShuttingDown
 from tests.service.batching import Model, Observed, Work, new_batcher, submit, with_batcher
 
 
@@ -125,21 +125,6 @@ def test_a_wrong_number_of_results_is_an_error_not_a_mix_up() -> None:
         assert await batcher.submit([Work("later")], Caller()) == ["LATER"]
 
     with_batcher(test)
-
-
-def test_more_than_may_wait_is_refused_whole() -> None:
-    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
-        first = await model.hold(batcher)
-        waits = submit(batcher, Work("a", 10))
-        await asyncio.sleep(0)
-        with pytest.raises(Overloaded) as refused:
-            await batcher.submit([Work("b", 5), Work("c", 6)], Caller())
-        assert refused.value.retry_after_s >= 1
-        fits = submit(batcher, Work("d", 10))
-        model.release()
-        assert await asyncio.gather(first, waits, fits) == [["FIRST"], ["A"], ["D"]]
-
-    with_batcher(test, max_queue_positions=20)
 
 
 def test_closing_leaves_nothing_pending() -> None:

@@ -177,13 +177,17 @@ def test_retry_after_follows_the_measured_rate() -> None:
     with_batcher(test, cost=Cost(run=1e-9, text=1e-9, position=1000.0), max_queue_s=1)
 
 
-def test_a_refused_request_takes_no_room() -> None:
+def test_more_than_may_wait_is_refused_whole() -> None:
     async def test(model: Model, batcher: Batcher[Work, str]) -> None:
         first = await model.hold(batcher)
-        with pytest.raises(Overloaded):
-            await batcher.submit([Work("a", 600), Work("b", 500)], Caller())
-        assert batcher.waiting_positions == 0
+        waits = submit(batcher, Work("a", 10))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded) as refused:
+            await batcher.submit([Work("b", 5), Work("c", 6)], Caller())
+        assert refused.value.retry_after_s >= 1
+        assert batcher.waiting_positions == 10, "it took no room"
+        fits = submit(batcher, Work("d", 10))
         model.release()
-        assert await first == ["FIRST"]
+        assert await asyncio.gather(first, waits, fits) == [["FIRST"], ["A"], ["D"]]
 
-    with_batcher(test)
+    with_batcher(test, max_queue_positions=20)
