@@ -160,21 +160,29 @@ def test_a_longer_wait_than_allowed_is_refused_by_what_it_would_cost() -> None:
 
 
 def test_retry_after_follows_the_measured_rate() -> None:
-    """Runs that take next to nothing, instead of hours, cut the estimate by a tenth each."""
+    """A model that works at another rate than was thought: seconds a position, as last measured."""
 
     async def test(model: Model, batcher: Batcher[Work, str]) -> None:
-        for runs, expected_s in ((0, 100_000), (2, 72_900), (3, 47_830)):
-            for _ in range(runs):
-                await batcher.submit([Work("quick", 50)], Caller())
-            first = await model.hold(batcher)
-            waits = submit(batcher, Work("long", 100))
-            await asyncio.sleep(0)
-            assert await retry_after(batcher) == pytest.approx(expected_s, rel=0.01)
-            waits.cancel()
-            model.release()
-            await first
+        first = await model.hold(batcher)
+        waits = submit(batcher, Work("long", 1000))
+        await asyncio.sleep(0)
+        assert await retry_after(batcher) == 1_000_000, "nothing was measured yet"
+        waits.cancel()
+        model.release()
+        await first
+        for _ in range(5):
+            await batcher.submit([Work("quick", 1000)], Caller())
+        first = await model.hold(batcher)
+        waits = submit(batcher, Work("long", 1000))
+        await asyncio.sleep(0)
+        told_s = await retry_after(batcher)
+        positions = 5 * 0.9**5 + sum(1000 * 0.9**runs_ago for runs_ago in range(5))
+        assert told_s == pytest.approx(1000 * (1000 * 0.9**6) / positions, rel=0.02)
+        waits.cancel()
+        model.release()
+        await first
 
-    with_batcher(test, cost=Cost(run=1e-9, text=1e-9, position=1000.0), max_queue_s=1)
+    with_batcher(test, cost=Cost(1e-9, 1e-9, 1000.0), max_queue_positions=9999, max_queue_s=1)
 
 
 def test_more_than_may_wait_is_refused_whole() -> None:

@@ -28,8 +28,8 @@ class Entry:
         return not self.dropped
 
 
-def new_queue(max_positions: int = BATCH) -> Queue[Entry]:
-    return Queue(COST, max_positions)
+def new_queue(max_positions: int = BATCH, patience_s: float = 1.0) -> Queue[Entry]:
+    return Queue(COST, max_positions, patience_s)
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -136,50 +136,82 @@ def test_why_a_batch_held_no_more() -> None:
     assert [queue.take(3.0)[1] for _ in range(3)] == ["full", "lengths", "all"]
 
 
-def test_short_texts_pass_a_long_one_until_it_has_waited_its_share() -> None:
-    def first(long_since_s: float, short_since_s: float) -> int:
-        queue = new_queue()
-        fill(queue, Entry(LONG, long_since_s), Entry(SHORT, short_since_s))
-        return queue.take(10.0)[0][0].length
-
-    assert first(9.9, 9.98) == SHORT, "four times PROMPT_S, against 2.4 times 41 ms"
-    assert first(9.9, 9.99) == LONG, "twice PROMPT_S, against the same"
-    assert first(9.0, 9.98) == LONG
+def order(*entries: Entry, now_s: float = 10.0, patience_s: float = 1.0) -> list[Entry]:
+    """In which they run; of lengths that do not run together."""
+    queue = new_queue(patience_s=patience_s)
+    fill(queue, *entries)
+    return [queue.take(now_s)[0][0] for _ in entries]
 
 
-@pytest.mark.parametrize("order", [(5, 30), (30, 5)])
-def test_prompt_runs_are_first_come_first_served(order: tuple[int, int]) -> None:
-    queue = new_queue()
-    fill(queue, *(Entry(length, float(index)) for index, length in enumerate(order)))
-    assert max(COST(1, length) for length in order) < PROMPT_S
-    assert [queue.take(2.0)[0][0].length for _ in order] == list(order)
+def test_prompt_runs_pass_long_ones() -> None:
+    long, short = Entry(LONG, 9.1), Entry(SHORT, 9.999)
+    assert order(long, short) == [short, long]
+
+
+def test_of_long_runs_the_one_that_waited_longest_for_its_cost_goes_first() -> None:
+    long, longer = Entry(200, 9.9), Entry(LONG, 9.9)
+    assert order(longer, long) == [long, longer]
+    longer.submitted_s = 9.7
+    assert order(longer, long) == [longer, long], "0.3 s for 41 ms, against 0.1 s for 21 ms"
+
+
+def test_who_waited_for_longer_than_the_patience_lets_nobody_pass() -> None:
+    oldest, old = Entry(200, 8.0), Entry(LONG, 8.5)
+    expected = [oldest, old, Entry(SHORT, 9.5)]
+    assert order(*reversed(expected)) == expected
+    assert order(*expected, patience_s=5.0)[0].length == SHORT
+
+
+@pytest.mark.parametrize("lengths", [(5, 30), (30, 5)])
+def test_prompt_runs_are_first_come_first_served(lengths: tuple[int, int]) -> None:
+    assert max(COST(1, length) for length in lengths) < PROMPT_S
+    entries = [Entry(length, 9.5 + index / 10) for index, length in enumerate(lengths)]
+    assert order(*entries) == entries
+    assert order(*reversed(entries)) == entries
 
 
 @pytest.mark.parametrize("backlog", [8, 80, 800])
 def test_a_long_text_runs_however_many_short_ones_keep_coming(backlog: int) -> None:
     """As many short texts as run come anew, so that their queue never ends."""
-    queue = new_queue()
-    now_s, long = 0.0, Entry(LONG)
-    fill(queue, *(Entry(SHORT) for _ in range(backlog)), long)
-    longest_wait_s = 0.0
+    patience_s = 0.5
+    queue = new_queue(patience_s=patience_s)
+    now_s, long, older = 0.0, Entry(LONG), [Entry(SHORT) for _ in range(backlog)]
+    fill(queue, *older, long)
+    older_ended_s = 0.0
     for _ in range(10_000):
         batch, _ = queue.take(now_s)
         if long in batch:
             break
-        longest_wait_s = max(longest_wait_s, *(now_s - entry.submitted_s for entry in batch))
         now_s += COST(len(batch), SHORT)
+        if older[-1] in batch:
+            older_ended_s = now_s
         fill(queue, *(Entry(SHORT, now_s) for _ in batch))
     assert long in batch
-    assert now_s > 0, "short ones went first"
-    patience = COST(1, LONG) / PROMPT_S  # it waits so many times as long as they
-    assert now_s <= patience * longest_wait_s + 2 * COST(BATCH // SHORT, SHORT)
+    run_s = COST(BATCH // SHORT, SHORT)
+    assert patience_s < now_s <= max(patience_s, older_ended_s) + 2 * run_s
+
+
+@pytest.mark.parametrize("backlog", [2, 20])
+def test_long_texts_take_turns_by_what_they_have_waited_for(backlog: int) -> None:
+    """Two lengths, neither prompt, in a closed loop: each runs, and waits as its cost is."""
+    queue = new_queue(patience_s=60.0)
+    now_s, waits_s = 0.0, {100: [0.0], 200: [0.0]}
+    fill(queue, *(Entry(length) for length in waits_s for _ in range(backlog)))
+    for _ in range(40 * backlog):
+        (entry,), _ = queue.take(now_s)
+        waits_s[entry.length].append(now_s - entry.submitted_s)
+        now_s += COST(1, entry.length)
+        queue.add(Entry(entry.length, now_s))
+    cycle_s = backlog * sum(COST(1, length) for length in waits_s)
+    assert max(waits_s[100]) < cycle_s
+    assert max(waits_s[200]) < 2 * cycle_s
 
 
 def test_short_texts_do_not_wait_for_all_of_many_long_ones() -> None:
-    """Closed loop: long texts fill the queue; a short one comes during every run."""
-    queue = new_queue()
+    """Long texts fill the queue; a short one comes during every run."""
+    queue = new_queue(patience_s=60.0)
     now_s, waits_s = 0.0, []
-    fill(queue, *(Entry(LONG) for _ in range(50)), Entry(SHORT))
+    fill(queue, *(Entry(LONG) for _ in range(50)))
     while queue:
         batch, _ = queue.take(now_s)
         waits_s += [now_s - entry.submitted_s for entry in batch if entry.length == SHORT]
@@ -187,5 +219,5 @@ def test_short_texts_do_not_wait_for_all_of_many_long_ones() -> None:
         if batch[0].length == LONG:
             queue.add(Entry(SHORT, now_s + cost_s / 2))
         now_s += cost_s
-    assert len(waits_s) == 51
-    assert sorted(waits_s)[len(waits_s) // 2] < 3 * COST(1, LONG)
+    assert len(waits_s) == 50
+    assert max(waits_s) <= COST(1, LONG)

@@ -1,14 +1,19 @@
 """One thread for all models, fairly; runs say how long they took, so no time need pass."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.scheduler import Run, Scheduler
+
+ROOT = Path(__file__).parents[2]
 
 
 class Line:
@@ -186,3 +191,20 @@ def test_waking_a_line_with_nothing_to_run_is_no_trouble() -> None:
         assert log == ["one"]
 
     scheduled(test)
+
+
+def test_the_thread_is_nice_and_no_less_so_than_its_process() -> None:
+    """Whoever may not lower a niceness could not start the thread at all."""
+    code = (
+        "import os, threading, time\n"
+        "from service.scheduler import Scheduler\n"
+        "for nice in (0, 15):\n"
+        "    os.nice(nice)\n"
+        "    before, scheduler, found = os.nice(0), Scheduler(), []\n"
+        "    scheduler._jobs.put(lambda: found.append(os.getpriority(os.PRIO_PROCESS, 0)))\n"
+        "    scheduler.close()\n"
+        "    assert found == [max(10, before)], found\n"
+        "    assert os.nice(0) == before\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
