@@ -183,7 +183,9 @@ class Batcher(Generic[Work, Result]):
 
     def _sweep(self) -> None:
         """Let go of those whose deadline is over or whose caller left, while others wait on."""
-        self._sweeping = bool(self._queue.drop(time.perf_counter()))
+        now_s = time.perf_counter()
+        self._sweeping = bool(self._queue.drop(now_s))
+        self._tell(now_s)
         if self._sweeping:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
@@ -197,13 +199,16 @@ class Batcher(Generic[Work, Result]):
         """See `service.scheduler.Line`."""
         now_s = time.perf_counter()
         batch, reason = self._queue.take(now_s)
-        since_s = self._queue.oldest_s()
-        self._observer.waits(self._queue.positions, now_s - since_s if since_s else 0.0)
+        self._tell(now_s)
         if not batch:
             return None
         for entry in batch:
             entry.request.started_s = entry.request.started_s or now_s
         return functools.partial(self._run_batch, batch, reason)
+
+    def _tell(self, now_s: float) -> None:
+        since_s = self._queue.oldest_s()
+        self._observer.waits(self._queue.positions, now_s - since_s if since_s else 0.0)
 
     def _run_batch(
         self, batch: list[_Entry[Work, Result]], reason: str

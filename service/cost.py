@@ -49,7 +49,7 @@ def calibrate(run: Callable[[int, int], object], max_length: int, max_positions:
             started_s = time.perf_counter()
             run(*shape)
             taken.append(time.perf_counter() - started_s)
-    seconds = np.array([min(taken) for taken in times.values()])
+    seconds = np.maximum([min(taken) for taken in times.values()], LEAST_S)
     rows = np.array([(1, texts, texts * length) for texts, length in shapes]) / seconds[:, None]
     fitted, *_ = np.linalg.lstsq(rows, np.ones(len(rows)), rcond=None)
     return Cost(*np.maximum(fitted, LEAST_S).tolist())

@@ -66,7 +66,7 @@ def take_batch(
         if short and padding + cheap * short >= run_positions:
             cheap -= 1
         more = min(left, room, cheap)
-        full = full or room < min(left, cheap)
+        full = full or max(room, 0) < min(left, cheap)
         if more > 0:
             counts[length] = counts.get(length, 0) + more
             number, longest, total = number + more, wide, total + more * length

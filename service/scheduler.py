@@ -74,6 +74,7 @@ class Scheduler:
         finish()
 
     def _work(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        nice = max(NICE, os.getpriority(os.PRIO_PROCESS, 0))  # less than now is not permitted
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
         while (job := self._jobs.get()) is not None:
             job()

@@ -2,7 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax as scipy_softmax
@@ -18,25 +18,104 @@ LATTICES = st.integers(1, 5).flatmap(
 )
 
 
-def is_valid(tags: tuple[str, ...]) -> bool:
+def may_follow(a: str, b: str) -> bool:
     """Every I-x follows a B-x or an I-x."""
-    pairs = zip(("O", *tags), tags, strict=False)
-    return all(b[0] != "I" or (a != "O" and a[2:] == b[2:]) for a, b in pairs)
+    return b[0] != "I" or (a != "O" and a[2:] == b[2:])
 
 
-@given(LATTICES)
-def test_decoded_sequence_is_the_best_of_all_valid_ones(logits):
-    best, _ = TokenDecoder(LABELS).decode(logits)
-    assert is_valid(tuple(LABELS[i] for i in best))
-    rows = range(len(logits))
+def is_valid(tags: tuple[str, ...]) -> bool:
+    return all(may_follow(a, b) for a, b in zip(("O", *tags), tags, strict=False))
+
+
+def lattices(labels: tuple[str, ...]) -> st.SearchStrategy:
+    """Logits of up to five words: any, or with many ties, or of sizes that differ much."""
+    elements = FINITE | st.integers(-2, 2).map(float) | st.sampled_from([-3e4, -1.0, 0.0, 3e4])
+    return st.integers(1, 5).flatmap(
+        lambda words: arrays(np.float32, (words, len(labels)), elements=elements)
+    )
+
+
+def total(logits, path) -> float:
+    return sum(float(logits[row, i]) for row, i in enumerate(path))
+
+
+def check_best(labels: tuple[str, ...], logits) -> None:
+    """Against every sequence there is."""
+    best, _ = TokenDecoder(labels).decode(logits)
+    assert len(best) == len(logits)
+    assert is_valid(tuple(labels[i] for i in best))
     highest = max(
-        sum(float(logits[row, i]) for row, i in zip(rows, path, strict=True))
-        for path in product(range(len(LABELS)), repeat=len(logits))
-        if is_valid(tuple(LABELS[i] for i in path))
+        total(logits, path)
+        for path in product(range(len(labels)), repeat=len(logits))
+        if is_valid(tuple(labels[i] for i in path))
     )
-    assert sum(float(logits[row, i]) for row, i in enumerate(best)) == pytest.approx(
-        highest, abs=1e-4
-    )
+    accuracy = 1e-6 * len(logits) * max(1.0, float(np.abs(logits).max()))
+    assert total(logits, best) == pytest.approx(highest, rel=0, abs=max(1e-4, accuracy))
+
+
+@settings(max_examples=200)
+@given(lattices(LABELS))
+def test_decoded_sequence_is_the_best_of_all_valid_ones(logits):
+    check_best(LABELS, logits)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("I-a", "I-b", "O", "B-b", "B-a"),
+        ("O", "I-a", "I-b"),  # no label at all may begin a span: all is O
+        ("B-a", "O"),
+        ("O",),
+        ("I-a", "B-a", "B-b", "O", "I-c", "I-b"),
+    ],
+)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_whatever_labels_there_are_the_best_valid_sequence_is_found(labels, data):
+    check_best(labels, data.draw(lattices(labels)))
+
+
+@given(
+    st.integers(1, 5).flatmap(
+        lambda words: arrays(np.float32, (words, 3), elements=st.floats(0, 9, width=32))
+    ),
+    st.floats(0, 30),
+)
+def test_words_that_all_want_to_be_inside_are_decoded_best(inside, advantage):
+    """The worst case of the bounded search: hardly any word's own best label is allowed."""
+    logits = np.zeros((len(inside), len(LABELS)), np.float32)
+    logits[:, [2, 4, 5]] = inside + advantage
+    check_best(LABELS, logits)
+
+
+def test_a_run_of_ties_is_decoded_validly():
+    for value in (0.0, -1e30, 1e30):
+        logits = np.full((40, len(LABELS)), value, np.float32)
+        logits[::2, 2] += 1.0
+        best, _ = TokenDecoder(LABELS).decode(logits)
+        assert is_valid(tuple(LABELS[i] for i in best))
+
+
+def by_dynamic_programming(labels: tuple[str, ...], logits) -> float:
+    """The total of the best valid sequence, over all labels of all words."""
+    allowed = [[may_follow(a, b) for b in labels] for a in labels]
+    penalty = np.where(allowed, 0.0, -np.inf)
+    best = np.where([label[0] == "I" for label in labels], -np.inf, logits[0].astype(np.float64))
+    for row in logits[1:].astype(np.float64):
+        best = (best[:, None] + penalty).max(axis=0) + row
+    return float(best.max())
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 10, 100])
+def test_long_inputs_of_many_labels_are_decoded_best(scale):
+    labels = ("O", *(f"{part}-{kind}" for kind in "abcdefghij" for part in "BI"), "I-z")
+    draw = np.random.default_rng(11)
+    for words in (1, 2, 17, 300):
+        logits = (draw.standard_normal((words, len(labels))) * scale).astype(np.float32)
+        best, _ = TokenDecoder(labels).decode(logits)
+        assert is_valid(tuple(labels[i] for i in best))
+        expected = by_dynamic_programming(labels, logits)
+        assert total(logits, best) == pytest.approx(expected, rel=1e-5)
 
 
 @given(st.lists(LATTICES, min_size=1, max_size=4))
