@@ -25,7 +25,7 @@ def describe(
     if request is None:
         return {"responses": responses | {"default": {"description": "A problem", **problem}}}
     for sort in PROBLEMS.values():
-        responses[sort.status] = {"description": sort.title, **problem}
+        responses.setdefault(sort.status, {"description": sort.title, **problem})
     body = _content(request, media)
     body["content"][media]["example"] = {"inputs": EXAMPLE}
     return {"responses": responses, "openapi_extra": {"requestBody": body | {"required": True}}}

@@ -1,6 +1,7 @@
 """A request's head has a size, too."""
 
 import json
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -73,3 +74,36 @@ def test_many_requests_on_one_connection_are_not_counted_together(tiny: SimpleNa
         process.terminate()
         assert process.wait(20) == 0
         assert process.stderr.read() == ""
+
+
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+
+
+def test_what_comes_after_a_body_is_bounded_too(tiny: SimpleNamespace) -> None:
+    with serving(tiny.folder) as (process, url):
+        for trailers in (b"x-short: 1\r\n" * 6_000, b"x-long: " + b"1" * 66_000):
+            for body in (b"9\r\nxxxxxxxxx\r\n", b"fff\r\n%s\r\n" % (b" " * 4095) * 20):
+                with connect(url) as connection, connection.makefile("rb") as answer:
+                    sending = CHUNKED + body + b"0\r\n"
+                    with suppress(OSError):  # it may be over before all is sent
+                        connection.sendall(sending)
+                        for _ in range(100):
+                            connection.sendall(trailers)
+                        pytest.fail("megabytes of trailers were taken")
+                    with suppress(OSError):
+                        # trailers that came with the head have been counted as headers
+                        assert answer.readline().split()[1:2] in ([], [b"431"])
+        assert post(f"{url}/v1/predict", b'{"inputs": "noon"}')["results"]
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_a_body_in_chunks_of_one_byte_is_a_body(tiny: SimpleNamespace) -> None:
+    body = b'{"inputs": "noon"%s}' % (b" " * 30_000)
+    with serving(tiny.folder) as (process, url):
+        with connect(url) as connection, connection.makefile("rb") as answer:
+            chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+            connection.sendall(CHUNKED + chunks + b"0\r\nx-trailer: 1\r\n\r\n")
+            assert answer.readline().split()[1] == b"200"
+        process.terminate()
+        assert process.wait(20) == 0
