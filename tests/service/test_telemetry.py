@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -101,8 +100,7 @@ def test_every_metric_of_a_model_is_there_before_it_is_asked(make_client) -> Non
 
 def test_a_model_tells_what_waits_and_what_ran() -> None:
     metrics = Metrics()
-    manifest = SimpleNamespace(name="some", version="1")
-    model = metrics.add_model(manifest, "fp32", load_s=1.5)
+    model = metrics.add_model("some", load_s=1.5)
     model.waits(70, 0.25)
     model.ran([5, 7, 6], 0.004, "lengths")
     model.ran([9], 0.006, "full")
