@@ -17,6 +17,7 @@ from export.runtime import open_session
 
 Floats = NDArray[np.float32]
 PREFERENCE: tuple[Precision, ...] = ("int8", "fp32", "fp16")
+TYPICAL = 16  # positions of an input
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -98,17 +99,19 @@ class Session:
         return dict(zip(outputs, arrays, strict=True))
 
     def _warm_up(self, manifest: Manifest, max_positions: int, largest_token: int) -> None:
-        """The largest batch first, so that memory is taken once; a small one; the longest input."""
+        """The longest input, the memory of which is given back; the most texts; all outputs."""
         heads = manifest.outputs[: len(manifest.heads)]
-        length = min(manifest.max_length, max_positions)
-        for batch, positions, tensors in (
-            (max_positions // length, length, manifest.outputs),
-            (2, 3, manifest.outputs),
-            (1, manifest.max_length, heads),
+        give_back = onnxruntime.RunOptions()
+        give_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        for batch, positions, tensors, options in (
+            (1, manifest.max_length, heads, give_back),
+            (max(1, max_positions // TYPICAL), min(TYPICAL, manifest.max_length), heads, None),
+            (2, 3, manifest.outputs, None),
         ):
             shape = (batch, positions)
+            feeds = {"token_ids": np.full(shape, largest_token), "valid": np.ones(shape, np.bool_)}
             names = [tensor.name for tensor in tensors]
-            arrays = self.run(np.full(shape, largest_token), np.ones(shape, np.bool_), names)
+            arrays = dict(zip(names, self._session.run(names, feeds, options), strict=True))
             sizes: dict[str | int, int] = {"batch": batch, "length": positions}
             for tensor in tensors:
                 found = arrays[tensor.name].shape

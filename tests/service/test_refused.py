@@ -105,7 +105,7 @@ def test_computed_shapes_must_be_the_manifests_whatever_the_graph_declares(
 ) -> None:
     edit_graph(bundle, name, more_positions)
     precision = name.split(".")[1]
-    told = r"for 12 x 41 positions the graph gives intent \(36, 9\); the manifest says intent"
+    told = r"for 1 x 41 positions the graph gives intent \(3, 9\); the manifest says intent"
     refused(bundle, told, precision=precision)
 
 
