@@ -1,6 +1,6 @@
 """The service beside its ceiling: workloads (a), one utterance a request, and (c), 64 a request.
 
-    python bench/serving.py --data DIR [--bundle bundles/assistant] [--pairs 5]
+    python bench/serving.py --data DIR [--bundle bundles/assistant] [--precision int8] [--pairs 5]
 
 Raw and service take turns on core 0, the load generator (wrk) has core 1; ratios are the medians of
 paired runs. Needs wrk and two cores. DIR holds SNIPS (test/seq.in).
@@ -31,12 +31,14 @@ def write_bodies(texts: list[str], each: int, path: Path) -> Path:
     return path
 
 
-def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, object]:
+def measure(
+    bundle: Path, precision: str, texts: Path, pairs: int, folder: Path
+) -> dict[str, object]:
     """All of it: pairs of raw and service runs."""
     lines = [" ".join(line.split()) for line in texts.read_text("utf-8").splitlines()]
     one = write_bodies(lines, 1, folder / "one")
     many = write_bodies(lines, TEXTS_A_REQUEST, folder / "many")
-    raw = RawProcess(bundle, texts)
+    raw = RawProcess(bundle, texts, precision)
     workloads = {
         "a, 1 connection": (("one_by_one",), 1, one, 1),
         "a, 8 connections": (("waiting", 8), 8, one, 1),
@@ -47,7 +49,7 @@ def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, ob
     rows: dict[str, dict[str, list[dict[str, float]]]] = {
         name: {"raw": [], "service": []} for name in workloads
     }
-    with serving(bundle) as (process, cold_start):
+    with serving(bundle, precision=precision) as (process, cold_start):
         before = memory_mb(process)
         for _ in range(pairs):
             for name, (call, connections, bodies, _each) in workloads.items():
@@ -86,14 +88,15 @@ def summarise(rows: dict[str, list[dict[str, float]]], each: int) -> dict[str, f
 def main(
     data: Annotated[Path, typer.Option(envvar="REGARD_DATA", help="Folder with SNIPS.")],
     bundle: Path = ROOT / "bundles/assistant",
+    precision: str = "int8",
     pairs: int = 5,
 ) -> None:
-    """Print the table, write results/serving.json."""
+    """Print the table, write results/serving.<precision>.json."""
     texts = snips_test(data)
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(bundle, texts, pairs, Path(folder))
+        results = measure(bundle, precision, texts, pairs, Path(folder))
     columns = ("raw_per_s", "per_s", "ratio", "p50_ms", "p99_ms", "p50_over_raw_ms", "failed")
-    table = Table("workload", *columns, title=f"{bundle.name}, int8, one core")
+    table = Table("workload", *columns, title=f"{bundle.name}, {precision}, one core")
     for name, row in results["summary"].items():
         table.add_row(name, *(f"{row[c]:.2f}" if c in row else "" for c in columns))
     console = Console()
@@ -102,7 +105,7 @@ def main(
         f"exec to first answer {results['cold_start_s']:.2f} s, memory "
         f"{results['memory_mb']['before']:.0f} -> {results['memory_mb']['after']:.0f} MB"
     )
-    console.print(f"written: {machine.write('serving', results)}")
+    console.print(f"written: {machine.write(f'serving.{precision}', results)}")
 
 
 if __name__ == "__main__":

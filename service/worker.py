@@ -1,6 +1,7 @@
 """One process that serves: the app behind uvicorn, how it starts and how it ends."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -22,6 +23,7 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.05
+COLLECT_EVERY = 50_000  # new objects; answers are many small ones, and none of them a cycle
 ACCEPT_S = 0.1  # for handshakes under way when the port is closed
 LINGER_S = 1.0  # for connections without a request to send one, and be told to go
 
@@ -110,6 +112,8 @@ class Server(uvicorn.Server):
         except Exception as error:
             self.failure, self.should_exit = error, True
             return
+        gc.freeze()  # what is loaded stays
+        gc.set_threshold(COLLECT_EVERY)
         if not self.should_exit:
             self._on_ready(list(self.registry.predictors))
 
