@@ -3,29 +3,27 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from export.bundle import attention_names, read_manifest
-from model.decode import TokenDecoder, softmax
 from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText
 from service.answers import Answer, HeadKind, Result
-from service.attention import Selection, name_positions, select, to_json
+from service.attention import name_positions, select, to_json
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
 from service.errors import Fault, InvalidInput, MissingHead
 from service.inflight import InFlight
 from service.limits import Source, check_positions, check_sources, locate
-from service.results import DIGITS, Decoded, label_words, rank_classes
+from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options, Words
-from service.session import Floats, Session, choose_precision
+from service.session import Session, choose_precision
 from service.settings import Settings
 from service.telemetry import Metrics
 from service.tokenizer import load_tokenizer
@@ -34,27 +32,6 @@ LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event l
 LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
 
 Value = TypeVar("Value")
-
-
-class Query(NamedTuple):
-    """One encoded input, its number of positions, and the attention weights asked for, if any."""
-
-    encoded: EncodedText
-    length: int
-    selection: Selection | None
-
-
-class Outputs(NamedTuple):
-    """What the model gave for one query, padding cut off.
-
-    labels: of each token head
-    classes: the probability of each class, of each sequence head
-    weights: (layers, heads, query, key), as selected
-    """
-
-    labels: dict[str, Decoded]
-    classes: dict[str, list[float]]
-    weights: Floats | None
 
 
 class Predictor:
@@ -84,13 +61,7 @@ class Predictor:
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
         self._preprocessor, largest_token = load_tokenizer(folder, manifest)
-        self._kinds = {head.kind for head in manifest.heads}
-        self._decoders = {
-            head.name: TokenDecoder(head.labels) for head in manifest.heads if head.kind == "token"
-        }
-        self._classes = {
-            head.name: head.labels for head in manifest.heads if head.kind == "sequence"
-        }
+        self._heads = Heads(manifest.heads)
         self._session = Session(
             folder,
             manifest,
@@ -103,7 +74,7 @@ class Predictor:
             lambda texts, length: self._session.run(
                 np.zeros((texts, length), np.int64),
                 np.ones((texts, length), np.bool_),
-                [head.name for head in manifest.heads],
+                self._heads.names,
             ),
             manifest.max_length,
             settings.max_batch_positions,
@@ -184,7 +155,7 @@ class Predictor:
         }
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
-        if kinds and self._kinds.isdisjoint(kinds):
+        if kinds and self._heads.kinds.isdisjoint(kinds):
             has = ", ".join(f"{head.name} ({head.kind})" for head in self.manifest.heads)
             message = f"{self.manifest.name} has no {' or '.join(kinds)} head; it has {has}"
             raise MissingHead([{"loc": ["model"], "message": message}])
@@ -207,37 +178,17 @@ class Predictor:
         token_ids, valid = pad([query.encoded.token_ids for query in queries])
         names = attention_names(self.manifest.attention.layers)
         asked = {layer for query in queries if query.selection for layer in query.selection.layers}
-        heads = [*self._decoders, *self._classes]
-        arrays = self._session.run(token_ids, valid, heads + [names[layer] for layer in asked])
+        wanted = self._heads.names + [names[layer] for layer in asked]
+        arrays = self._session.run(token_ids, valid, wanted)
         weights = {layer: arrays[names[layer]] for layer in asked}
-        labels = {name: self._decode(name, arrays[name], queries) for name in self._decoders}
-        classes = {name: softmax(arrays[name]).tolist() for name in self._classes}
         return [
             Outputs(
-                {name: decoded[item] for name, decoded in labels.items()},
-                {name: probabilities[item] for name, probabilities in classes.items()},
+                *read,
                 query.selection.cut(weights, item, query.length) if query.selection else None,
             )
-            for item, query in enumerate(queries)
-        ]
-
-    def _decode(self, head: str, logits: Floats, queries: list[Query]) -> list[Decoded]:
-        """Of each query, from logits (batch, length, labels): rows at words' first pieces count."""
-        words = [len(query.encoded.first) for query in queries]
-        length = logits.shape[1]
-        first = [
-            row * length + position
-            for row, query in enumerate(queries)
-            for position in query.encoded.first
-        ]
-        best, scores = self._decoders[head].decode_batch(
-            logits.reshape(-1, logits.shape[-1]).take(first, axis=0), words
-        )
-        labels, rounded = best.tolist(), scores.astype(np.float64).round(DIGITS).tolist()
-        stops = list(accumulate(words))
-        return [
-            Decoded(labels[stop - count : stop], rounded[stop - count : stop])
-            for stop, count in zip(stops, words, strict=True)
+            for item, (query, read) in enumerate(
+                zip(queries, self._heads.read(arrays, queries), strict=True)
+            )
         ]
 
     def _results(
@@ -261,19 +212,7 @@ class Predictor:
         kinds: Collection[HeadKind],
         options: Options,
     ) -> Result:
-        result: Result = {}
-        if "token" in kinds and self._decoders:
-            result["labels"] = {}
-            for name, decoder in self._decoders.items():
-                labels, spans = label_words(source, query.encoded, decoder, outputs.labels[name])
-                result["labels"][name] = labels
-                if decoder.bio:
-                    result.setdefault("spans", {})[name] = spans
-        if "sequence" in kinds and self._classes:
-            result["classes"] = {
-                name: rank_classes(labels, outputs.classes[name], options)
-                for name, labels in self._classes.items()
-            }
+        result = self._heads.answer(source, query.encoded, outputs, kinds, options)
         if query.selection and outputs.weights is not None:
             heads = query.selection.heads
             result["attention"] = {

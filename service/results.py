@@ -1,11 +1,16 @@
 """Logits -> labels, spans and classes in the caller's terms: his text, his words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from model.decode import TokenDecoder, top_classes
+import numpy as np
+
+from model.config import HeadConfig
+from model.decode import TokenDecoder, softmax, top_classes
 from model.preprocess.text import EncodedText
-from service.answers import Class, Label, Span
+from service.answers import Class, HeadKind, Label, Result, Span
+from service.attention import Floats, Selection
 from service.limits import Source
 from service.schemas import Options
 
@@ -17,6 +22,105 @@ class Decoded(NamedTuple):
 
     labels: list[int]
     scores: list[float]
+
+
+class Query(NamedTuple):
+    """One encoded input, its number of positions, and the attention weights asked for, if any."""
+
+    encoded: EncodedText
+    length: int
+    selection: Selection | None
+
+
+class Outputs(NamedTuple):
+    """What the model gave for one query, padding cut off.
+
+    labels: of each token head
+    classes: the probability of each class, of each sequence head
+    weights: (layers, heads, query, key), as selected
+    """
+
+    labels: dict[str, Decoded]
+    classes: dict[str, list[float]]
+    weights: Floats | None
+
+
+class Heads:
+    """What the heads of a model say.
+
+    Attributes:
+        names: of all of them.
+        kinds: that there are.
+    """
+
+    def __init__(self, heads: Sequence[HeadConfig]):
+        self._tokens = {h.name: TokenDecoder(h.labels) for h in heads if h.kind == "token"}
+        self._sequences = {h.name: h.labels for h in heads if h.kind == "sequence"}
+        self.names = [*self._tokens, *self._sequences]
+        self.kinds = {head.kind for head in heads}
+
+    def read(
+        self, logits: Mapping[str, Floats], queries: Sequence[Query]
+    ) -> list[tuple[dict[str, Decoded], dict[str, list[float]]]]:
+        """Of each query the labels and classes, as in `Outputs`.
+
+        Args:
+            logits: by head, (batch, length, labels) or (batch, labels).
+            queries: the batch.
+        """
+        labels = {n: _decode(decoder, logits[n], queries) for n, decoder in self._tokens.items()}
+        classes = {name: softmax(logits[name]).tolist() for name in self._sequences}
+        return [
+            (
+                {name: decoded[item] for name, decoded in labels.items()},
+                {name: probabilities[item] for name, probabilities in classes.items()},
+            )
+            for item in range(len(queries))
+        ]
+
+    def answer(
+        self,
+        source: Source,
+        encoded: EncodedText,
+        outputs: Outputs,
+        kinds: Collection[HeadKind],
+        options: Options,
+    ) -> Result:
+        """The answer to one input: `source`, from which `encoded` was made."""
+        result: Result = {}
+        if "token" in kinds and self._tokens:
+            result["labels"] = {}
+            for name, decoder in self._tokens.items():
+                labels, spans = label_words(source, encoded, decoder, outputs.labels[name])
+                result["labels"][name] = labels
+                if decoder.bio:
+                    result.setdefault("spans", {})[name] = spans
+        if "sequence" in kinds and self._sequences:
+            result["classes"] = {
+                name: rank_classes(labels, outputs.classes[name], options)
+                for name, labels in self._sequences.items()
+            }
+        return result
+
+
+def _decode(decoder: TokenDecoder, logits: Floats, queries: Sequence[Query]) -> list[Decoded]:
+    """Of each query, from logits (batch, length, labels): rows at words' first pieces count."""
+    words = [len(query.encoded.first) for query in queries]
+    length = logits.shape[1]
+    first = [
+        row * length + position
+        for row, query in enumerate(queries)
+        for position in query.encoded.first
+    ]
+    best, scores = decoder.decode_batch(
+        logits.reshape(-1, logits.shape[-1]).take(first, axis=0), words
+    )
+    labels, rounded = best.tolist(), scores.astype(np.float64).round(DIGITS).tolist()
+    stops = list(accumulate(words))
+    return [
+        Decoded(labels[stop - count : stop], rounded[stop - count : stop])
+        for stop, count in zip(stops, words, strict=True)
+    ]
 
 
 def label_words(
