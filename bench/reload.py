@@ -6,7 +6,6 @@ The service has core 0, the load generator (wrk) core 1; the reload is asked for
 at the start of each second of its window. Needs wrk and two cores. DIR holds SNIPS (test/seq.in).
 """
 
-import os
 import statistics
 import tempfile
 import threading
@@ -20,7 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 import machine
-from serving import PORT, ROOT, SECONDS, serving, write_bodies, wrk
+from load import snips_test, wrk
+from serving import SECONDS, write_bodies
+from subject import PORT, ROOT, URL, serving
 
 KEY = "bench"
 CONNECTIONS = (1, 8)
@@ -46,16 +47,15 @@ def measure(bundle: Path, texts: Path, pairs: int, folder: Path) -> dict[str, ob
         connections: {"still": [], "reloading": []} for connections in CONNECTIONS
     }
     reloads: list[float] = []
-    os.environ["REGARD_ADMIN_KEY"] = KEY
-    with serving(bundle):
+    with serving(bundle, admin_key=KEY):
         for _ in range(pairs):
             for connections in CONNECTIONS:
-                rows[connections]["still"].append(wrk(connections, bodies))
+                rows[connections]["still"].append(wrk(URL, connections, bodies, SECONDS))
                 stop = threading.Event()
                 arguments = (bundle.name, reloads, stop)
                 thread = threading.Thread(target=reload_every_second, args=arguments)
                 thread.start()
-                rows[connections]["reloading"].append(wrk(connections, bodies))
+                rows[connections]["reloading"].append(wrk(URL, connections, bodies, SECONDS))
                 stop.set()
                 thread.join()
     return {
@@ -85,7 +85,7 @@ def main(
     pairs: int = 5,
 ) -> None:
     """Print the table, write results/reload.json."""
-    texts = next(p for p in (data / "test/seq.in", data / "snips/test/seq.in") if p.is_file())
+    texts = snips_test(data)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(bundle, texts, pairs, Path(folder))
     table = Table("connections", "", *COLUMNS, "p99 ratio", title=f"{bundle.name}, one core")

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -60,16 +60,14 @@ def serving(
 
 def first_answer() -> float:
     """The moment of the first answer."""
-    while True:
-        try:
-            answer = httpx.post(URL, json={"inputs": "hello"})
-        except httpx.TransportError:
+    with httpx.Client() as client:
+        while True:
             time.sleep(0.01)
-            continue
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # that is: still loading
-            answer.raise_for_status()
-            return time.monotonic()
-        time.sleep(0.01)
+            with suppress(httpx.TransportError):
+                answer = client.post(URL, json={"inputs": "hello"})
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # still loading
+                    answer.raise_for_status()
+                    return time.monotonic()
 
 
 def memory_mb(process: subprocess.Popen) -> float:
