@@ -14,6 +14,9 @@ from service.queue import Queue
 from service.scheduler import Run, Scheduler
 
 SWEEP_S = 0.05
+OUTLIER = (
+    5  # times its cost: a run that took longer, as when the machine stood still, tells no more
+)
 RATE_MEMORY = 0.9  # of the seconds and positions of a run at the next
 
 
@@ -124,6 +127,7 @@ class Batcher(Generic[Work, Result]):
     ):
         self._run = run
         self._scheduler = scheduler
+        self._cost = cost
         self._max_queue_positions = max_queue_positions
         self._max_queue_s = max_queue_s
         self._observer = observer
@@ -223,7 +227,8 @@ class Batcher(Generic[Work, Result]):
                 entry.request.ended_s = ended_s
                 entry.resolve(result)
             lengths = [entry.length for entry in batch]
-            self._seconds = RATE_MEMORY * self._seconds + seconds
+            usual = self._cost(len(lengths), max(lengths))
+            self._seconds = RATE_MEMORY * self._seconds + min(seconds, OUTLIER * usual)
             self._positions = RATE_MEMORY * self._positions + sum(lengths)
             self._observer.ran(lengths, seconds, reason)
 

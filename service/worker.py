@@ -1,6 +1,7 @@
 """One process that serves: the app behind uvicorn, how it starts and how it ends."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import signal
@@ -112,7 +113,9 @@ class Server(uvicorn.Server):
         except Exception as error:
             self.failure, self.should_exit = error, True
             return
-        gc.freeze()  # what is loaded stays
+        gc.freeze()  # what is loaded stays, and what loading took goes back
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)
         gc.set_threshold(COLLECT_EVERY)
         if not self.should_exit:
             self._on_ready(list(self.registry.predictors))
