@@ -78,6 +78,8 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         with TemporaryDirectory(prefix="regard-") as metrics:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+            # Else the first worker to wake takes all connections that come in a burst (libuv).
+            os.environ["UV_TCP_SINGLE_ACCEPT"] = "1"
             for _ in range(self._settings.workers):
                 self._start()
             while self._workers:
