@@ -13,7 +13,7 @@ from service.cost import Cost
 # Runs shorter than this keep nobody waiting noticeably: they go first, in order of arrival. Of the
 # others those that have waited longest for what they cost (highest response ratio next; Brinch
 # Hansen 1971).
-PROMPT_S = 0.005
+PROMPT_S = 0.002
 
 
 class Waiting(Protocol):
