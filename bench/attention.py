@@ -77,7 +77,11 @@ def main(
     words = snips_test(data).read_text("utf-8").split()
     rows: dict[tuple[int, str], list[float]] = {}
     sizes: dict[tuple[int, str], int] = {}
-    with serving(bundle), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    limit = max(POSITIONS) ** 2 * 100  # weights; beyond the default
+    with (
+        serving(bundle, max_attention_floats=limit),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         connection = Connection(PORT)
 
         def ask(asked: dict[str, object]) -> tuple[float, bytes]:

@@ -10,9 +10,8 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from service.cost import Cost
 
-# Runs shorter than this keep nobody waiting noticeably: they go first, in order of arrival. Of the
-# others those that have waited longest for what they cost (highest response ratio next; Brinch
-# Hansen 1971).
+# Runs shorter than this keep nobody waiting noticeably: they go in order of arrival. A longer one
+# lets later, shorter ones pass, by the square of its cost, the less so the longer it has waited.
 PROMPT_S = 0.002
 
 
@@ -145,7 +144,7 @@ class Queue(Generic[Entry]):
 
     def _seed(self, now_s: float) -> int | None:
         """The length whose oldest entry goes first."""
-        best, highest = None, (-1.0, False, 0.0)
+        best, highest = None, (-1.0, 0.0)
         for length in list(self._by_length):
             line = self._by_length[length]
             while line and not line[0].expects(now_s):
@@ -156,7 +155,7 @@ class Queue(Generic[Entry]):
             waited_s = now_s - line[0].submitted_s
             cost_s = self._cost(1, length)
             overdue_s = waited_s if waited_s > self._patience_s else 0.0
-            claim = overdue_s, cost_s < PROMPT_S, waited_s / max(cost_s, PROMPT_S)
+            claim = overdue_s, waited_s / max(cost_s, PROMPT_S) ** 2
             if claim > highest:
                 best, highest = length, claim
         return best

@@ -144,15 +144,15 @@ def order(*entries: Entry, now_s: float = 10.0, patience_s: float = 1.0) -> list
 
 
 def test_prompt_runs_pass_long_ones() -> None:
-    long, short = Entry(LONG, 9.1), Entry(SHORT, 9.999)
+    long, short = Entry(LONG, 9.1), Entry(SHORT, 9.99)
     assert order(long, short) == [short, long]
 
 
-def test_of_long_runs_the_one_that_waited_longest_for_its_cost_goes_first() -> None:
+def test_of_long_runs_the_one_that_waited_longest_for_its_squared_cost_goes_first() -> None:
     long, longer = Entry(200, 9.9), Entry(LONG, 9.9)
     assert order(longer, long) == [long, longer]
-    longer.submitted_s = 9.7
-    assert order(longer, long) == [longer, long], "0.3 s for 41 ms, against 0.1 s for 21 ms"
+    longer.submitted_s = 9.4
+    assert order(longer, long) == [longer, long], "0.6 s for 41 ms, against 0.1 s for 21 ms"
 
 
 def test_who_waited_for_longer_than_the_patience_lets_nobody_pass() -> None:
@@ -206,7 +206,7 @@ def test_long_texts_take_turns_by_what_they_have_waited_for(backlog: int) -> Non
         queue.add(Entry(entry.length, now_s))
     cycle_s = backlog * sum(COST(1, length) for length in waits_s)
     assert max(waits_s[100]) < cycle_s
-    assert max(waits_s[200]) < 2 * cycle_s
+    assert max(waits_s[200]) < 3 * cycle_s
 
 
 def test_short_texts_do_not_wait_for_all_of_many_long_ones() -> None:
