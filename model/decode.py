@@ -36,7 +36,7 @@ class TokenDecoder:
     def __init__(self, labels: Sequence[str]):
         self.labels = list(labels)
         self.bio = "O" in self.labels and all(
-            label == "O" or label[:2] in ("B-", "I-") for label in self.labels
+            label == "O" or (label[:2] in ("B-", "I-") and len(label) > 2) for label in self.labels
         )
         self._inside = [label.startswith("I-") for label in self.labels]
         self._types = [label[2:] for label in self.labels]

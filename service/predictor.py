@@ -113,46 +113,36 @@ class Predictor:
             DeadlineExceeded, ClientLeft: see `Batcher.submit`.
         """
         with self._in_flight:  # from here on `close` waits: nothing was awaited before
-            return await self._predict(inputs, kinds, options, attention, caller)
+            started_s = caller.begun_s = time.perf_counter()
+            caller.model = self.manifest.name
+            self._batcher.check_room()
+            self._check_heads(kinds)
+            selection = select(attention, self.manifest.attention) if attention else None
+            many = isinstance(inputs, list)
+            sources = [
+                source.words if isinstance(source, Words) else source
+                for source in (inputs if isinstance(inputs, list) else [inputs])
+            ]
+            large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
+            encoded = await _call(large, self._encode, sources, many)
+            large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
+            queries = [Query(text, len(text.token_ids), selection) for text in encoded]
+            caller.stages["preprocess"] = time.perf_counter() - started_s
+            outputs = await self._batcher.submit(queries, caller)
+            started_s = time.perf_counter()
+            results = await _call(large, self._results, sources, queries, outputs, kinds, options)
+            caller.stages["decode"] = time.perf_counter() - started_s
+            return {
+                "model": self.manifest.name,
+                "version": self.manifest.version,
+                "usage": {"positions": sum(query.length for query in queries)},
+                "results": results,
+            }
 
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
         await self._in_flight.wait_idle()
         await self._batcher.close()
-
-    async def _predict(
-        self,
-        inputs: Input | list[Input],
-        kinds: Collection[HeadKind],
-        options: Options,
-        attention: AttentionOptions | None,
-        caller: Caller,
-    ) -> Answer:
-        started_s = caller.begun_s = time.perf_counter()
-        caller.model = self.manifest.name
-        self._batcher.check_room()
-        self._check_heads(kinds)
-        selection = select(attention, self.manifest.attention) if attention else None
-        many = isinstance(inputs, list)
-        sources = [
-            source.words if isinstance(source, Words) else source
-            for source in (inputs if isinstance(inputs, list) else [inputs])
-        ]
-        large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-        encoded = await _call(large, self._encode, sources, many)
-        large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
-        queries = [Query(text, len(text.token_ids), selection) for text in encoded]
-        caller.stages["preprocess"] = time.perf_counter() - started_s
-        outputs = await self._batcher.submit(queries, caller)
-        started_s = time.perf_counter()
-        results = await _call(large, self._results, sources, queries, outputs, kinds, options)
-        caller.stages["decode"] = time.perf_counter() - started_s
-        return {
-            "model": self.manifest.name,
-            "version": self.manifest.version,
-            "usage": {"positions": sum(query.length for query in queries)},
-            "results": results,
-        }
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
         if kinds and self._heads.kinds.isdisjoint(kinds):

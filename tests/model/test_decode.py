@@ -186,3 +186,10 @@ def test_top_classes_come_sorted_and_ties_in_the_order_of_the_labels():
     found = top_classes([0.1, 0.4, 0.1, 0.4], "abcd", 3)
     assert [label for label, _ in found] == ["b", "d", "a"]
     assert [score for _, score in found] == pytest.approx([0.4, 0.4, 0.1])
+
+
+def test_a_label_that_is_a_bare_prefix_is_no_bio_label() -> None:
+    decoder = TokenDecoder(["O", "I-"])
+    assert not decoder.bio
+    best, _ = decoder.decode(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
+    assert best.tolist() == [1, 0]
