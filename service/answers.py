@@ -210,3 +210,5 @@ class Problem(TypedDict):
     """What, where, and what is allowed."""
     errors: NotRequired[list[Fault]]
     """Each thing that is wrong with the request; at most 10."""
+    error: NotRequired[str]
+    """`detail` again, where clients of other protocols look for it."""

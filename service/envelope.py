@@ -4,60 +4,30 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.caller import Caller, Finished
-from service.errors import ClientLeft, Fault, HeadersTooLarge, InvalidRequest, ShuttingDown
+from service.errors import ClientLeft, HeadersTooLarge, ShuttingDown
+from service.exchange import Endpoint, Exchange, Reply
 from service.keys import ApiKeys
 from service.lifecycle import Lifecycle
-from service.problems import MEDIA_TYPE, write_problem
+from service.problems import write_problem
 from service.settings import Settings
 from service.telemetry import Metrics
 
 LOG = logging.getLogger("regard")
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")  # visible ASCII
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-MAX_TIMEOUT_S = 3600.0
 ALWAYS_OPEN = ("/health/", "/metrics")
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32_768
 
 Headers = list[tuple[bytes, bytes]]
-
-
-class Exchange:
-    """One request, as the endpoints of /v1 see it.
-
-    Attributes:
-        headers: by lower-case name; of several of one name, the last.
-        caller: its deadline, and who waits.
-    """
-
-    __slots__ = ("_cycle", "_receive", "caller", "headers", "settings")
-
-    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, settings: Settings):
-        self.headers = headers
-        self.settings = settings
-        self._receive = receive
-        self._cycle = getattr(receive, "__self__", None)
-        timeout_s = _timeout(headers.get(b"x-request-timeout"), settings.timeout_s)
-        self.caller = Caller(perf_counter() + timeout_s, self._left)
-
-    async def receive(self) -> Message:
-        """See ASGI."""
-        return await self._receive()
-
-    def _left(self) -> bool:
-        """Ask the object whose method uvicorn's `receive` is; to await that would cost a task."""
-        return getattr(self._cycle, "disconnected", False)
-
-
-# Reads a request of its own and gives the JSON of the answer.
-Endpoint = Callable[[Exchange], Awaitable[bytes]]
+NOWHERE: Mapping[str, str] = {}
 
 
 class Envelope:
@@ -65,8 +35,9 @@ class Envelope:
 
     Args:
         app: answers what `endpoints` do not.
-        endpoints: by path, for POST; called directly, past the layers of the web framework, which
-            cost as much as all else around the model.
+        endpoints: by path, for POST, a `{name}` in it standing for any one segment; called
+            directly, past the layers of the web framework, which cost as much as all else around
+            the model.
         settings: of the service.
         metrics: told of every request.
         lifecycle: says when to refuse.
@@ -86,6 +57,11 @@ class Envelope:
     ):
         self._app = app
         self._endpoints = endpoints
+        self._templates = {
+            re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)): path
+            for path in endpoints
+            if "{" in path
+        }
         self._settings = settings
         self._metrics = metrics
         self._lifecycle = lifecycle
@@ -102,7 +78,8 @@ class Envelope:
         started_s = perf_counter()
         headers = dict(scope["headers"])
         answer = _Answer(send, started_s, self._id(headers))
-        endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
+        path, parameters = self._match(scope)
+        endpoint = self._endpoints.get(path)
         caller: Caller | None = None
         try:
             _check_size(scope["headers"])
@@ -113,16 +90,16 @@ class Envelope:
             if endpoint is None:
                 await self._app(scope, receive, answer.pass_on)
             else:
-                exchange = Exchange(headers, receive, self._settings)
+                exchange = Exchange(headers, parameters, receive, self._settings)
                 caller = exchange.caller
                 answer.stages = caller.stages
-                await answer(200, await endpoint(exchange), b"application/json")
+                await answer(200, await endpoint(exchange))
         except ClientLeft:
             answer.status = 499
             self._metrics.record_problem("client-left")
         except Exception as error:
-            await self._fail(error, answer)
-        route = getattr(scope.get("route"), "path", "other") if endpoint is None else scope["path"]
+            await self._fail(error, scope["path"], answer)
+        route = getattr(scope.get("route"), "path", "other") if endpoint is None else path
         self._metrics.record_request(
             route, answer.status, perf_counter() - started_s, answer.stages
         )
@@ -134,13 +111,24 @@ class Envelope:
             for observer in self._observers:
                 observer(finished)
 
-    async def _fail(self, error: Exception, answer: "_Answer") -> None:
-        status, kind, body, headers = write_problem(error)
-        if status == 500:
+    def _match(self, scope: Scope) -> tuple[str, Mapping[str, str]]:
+        """The key of its endpoint, or what is none, and what stands for the names in that."""
+        path: str = scope["path"]
+        if scope["method"] != "POST":
+            return "", NOWHERE
+        if path not in self._endpoints:
+            for pattern, template in self._templates.items():
+                if found := pattern.fullmatch(path):
+                    return template, found.groupdict()
+        return path, NOWHERE
+
+    async def _fail(self, error: Exception, path: str, answer: "_Answer") -> None:
+        problem = write_problem(error, path)
+        if problem.status == 500:
             LOG.exception("a bug: a request failed", extra={"request_id": answer.id.decode()})
-        self._metrics.record_problem(kind)
+        self._metrics.record_problem(problem.name)
         if not answer.status:
-            await answer(status, body, MEDIA_TYPE.encode(), headers)
+            await answer(problem.status, Reply(problem.body, problem.media, problem.headers))
 
     async def _refuse(self, scope: Scope, receive: Receive) -> None:
         """Read the body to its end first, or the client might not get to see the answer."""
@@ -168,13 +156,18 @@ class _Answer:
         self.stages: dict[str, float] = {}
         self.status = 0
 
-    async def __call__(
-        self, status: int, body: bytes, media: bytes, headers: Headers | None = None
-    ) -> None:
+    async def __call__(self, status: int, reply: Reply) -> None:
         """Send all of it."""
-        own = [(b"content-type", media), (b"content-length", b"%d" % len(body)), *(headers or ())]
-        await self.pass_on({"type": "http.response.start", "status": status, "headers": own})
-        await self._send({"type": "http.response.body", "body": body})
+        headers = [(b"content-type", reply.media), *reply.headers]
+        if isinstance(reply.body, bytes):
+            headers.append((b"content-length", b"%d" % len(reply.body)))
+        await self.pass_on({"type": "http.response.start", "status": status, "headers": headers})
+        if isinstance(reply.body, bytes):
+            await self._send({"type": "http.response.body", "body": reply.body})
+            return
+        async for part in reply.body:
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def pass_on(self, message: Message) -> None:
         """Send a message of an application, its head with our headers."""
@@ -199,18 +192,3 @@ def _check_size(headers: Headers) -> None:
     size = sum(map(len, chain.from_iterable(headers)))
     if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"{size} bytes of headers; at most {MAX_HEADER_BYTES} are allowed")
-
-
-def _timeout(given: bytes | None, default: float) -> float:
-    """Seconds, from X-Request-Timeout."""
-    if given is None:
-        return default
-    try:
-        timeout_s = float(given)
-    except ValueError:
-        timeout_s = 0.0
-    if 0 < timeout_s <= MAX_TIMEOUT_S:
-        return timeout_s
-    message = f"{given[:20].decode('latin-1')!r} is no number of seconds up to {MAX_TIMEOUT_S:g}"
-    fault: Fault = {"loc": ["X-Request-Timeout"], "message": message}
-    raise InvalidRequest([fault])

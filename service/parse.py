@@ -6,7 +6,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.envelope import Exchange
 from service.errors import (
     BodyIncomplete,
     BodyTooLarge,
@@ -15,6 +14,7 @@ from service.errors import (
     InvalidRequest,
     UnknownEncoding,
 )
+from service.exchange import Exchange
 from service.schemas import TAGS, AttentionOptions, Options, Part, Request, Words
 
 MAX_FAULTS = 10

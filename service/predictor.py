@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.bundle import attention_names, read_manifest
 from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText
 from service.answers import Answer, HeadKind, Result
-from service.attention import name_positions, select, to_json
+from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
@@ -60,7 +61,7 @@ class Predictor:
         manifest = self.manifest = read_manifest(folder)
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
-        self._preprocessor, largest_token = load_tokenizer(folder, manifest)
+        self._preprocessor = load_tokenizer(folder, manifest)
         self._heads = Heads(manifest.heads)
         self._session = Session(
             folder,
@@ -68,7 +69,7 @@ class Predictor:
             self.precision,
             threads,
             settings.max_batch_positions,
-            largest_token,
+            self._preprocessor.tokens - 1,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
@@ -113,9 +114,7 @@ class Predictor:
             DeadlineExceeded, ClientLeft: see `Batcher.submit`.
         """
         with self._in_flight:  # from here on `close` waits: nothing was awaited before
-            started_s = caller.begun_s = time.perf_counter()
-            caller.model = self.manifest.name
-            self._batcher.check_room()
+            self._begin(caller)
             self._check_heads(kinds)
             selection = select(attention, self.manifest.attention) if attention else None
             many = isinstance(inputs, list)
@@ -126,9 +125,7 @@ class Predictor:
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await _call(large, self._encode, sources, many)
             large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
-            queries = [Query(text, len(text.token_ids), selection) for text in encoded]
-            caller.stages["preprocess"] = time.perf_counter() - started_s
-            outputs = await self._batcher.submit(queries, caller)
+            queries, outputs = await self._compute(encoded, selection, False, caller)
             started_s = time.perf_counter()
             results = await _call(large, self._results, sources, queries, outputs, kinds, options)
             caller.stages["decode"] = time.perf_counter() - started_s
@@ -139,10 +136,48 @@ class Predictor:
                 "results": results,
             }
 
+    async def compute(
+        self,
+        inputs: Sequence[Source] | Sequence[NDArray[np.int64]],
+        attention: AttentionOptions | None,
+        caller: Caller,
+    ) -> list[tuple[EncodedText, Outputs]]:
+        """The logits of all heads, for all inputs or for none; and what the inputs became.
+
+        Args:
+            inputs: texts, words or token ids (length,), special ones included.
+            attention: the weights to answer too, if any.
+            caller: who asks; its `stages` are filled, but for decode.
+
+        Raises:
+            ServiceError: as `predict`.
+        """
+        with self._in_flight:
+            self._begin(caller)
+            selection = select(attention, self.manifest.attention) if attention else None
+            sources = [source for source in inputs if isinstance(source, str | list)]
+            large = check_sources(sources, True, self.settings) > LOOP_CHARACTERS
+            encoded = await _call(large, self._encode, inputs, True)
+            check_positions(encoded, selection, self.settings)
+            _, outputs = await self._compute(encoded, selection, True, caller)
+            return list(zip(encoded, outputs, strict=True))
+
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
         await self._in_flight.wait_idle()
         await self._batcher.close()
+
+    def _begin(self, caller: Caller) -> None:
+        caller.begun_s = time.perf_counter()
+        caller.model = self.manifest.name
+        self._batcher.check_room()
+
+    async def _compute(
+        self, encoded: list[EncodedText], selection: Selection | None, raw: bool, caller: Caller
+    ) -> tuple[list[Query], list[Outputs]]:
+        queries = [Query(text, len(text.token_ids), selection, raw) for text in encoded]
+        caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
+        return queries, await self._batcher.submit(queries, caller)
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
         if kinds and self._heads.kinds.isdisjoint(kinds):
@@ -150,14 +185,18 @@ class Predictor:
             message = f"{self.manifest.name} has no {' or '.join(kinds)} head; it has {has}"
             raise MissingHead([{"loc": ["model"], "message": message}])
 
-    def _encode(self, sources: list[Source], many: bool) -> list[EncodedText]:
+    def _encode(
+        self, sources: Sequence[Source | NDArray[np.int64]], many: bool
+    ) -> list[EncodedText]:
         encoded = []
         for index, source in enumerate(sources):
             try:
                 if isinstance(source, str):
                     encoded.append(self._preprocessor.encode_text(source))
-                else:
+                elif isinstance(source, list):
                     encoded.append(self._preprocessor.encode_words(source))
+                else:
+                    encoded.append(self._preprocessor.take_ids(source))
             except InputError as error:
                 fault: Fault = {"loc": locate(index, many), "message": str(error)}
                 raise InvalidInput([fault]) from error

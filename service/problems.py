@@ -1,4 +1,8 @@
-"""What failed -> application/problem+json (RFC 9457). The one place that knows both."""
+"""What failed -> application/problem+json (RFC 9457). The one place that knows both.
+
+Clients of other protocols look for the message in a member `error`, and kserve for it only in what
+is called application/json; so their paths get the same object with that member, so called.
+"""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -12,8 +16,19 @@ from service import errors
 from service.answers import Problem
 
 MEDIA_TYPE = "application/problem+json"
+FOREIGN = ("/v2", "/hf/")  # begin the paths of other protocols
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class Failure(NamedTuple):
+    """An answer; `name` is that of the sort of problem."""
+
+    status: int
+    name: str
+    body: bytes
+    media: bytes
+    headers: Headers
 
 
 class Sort(NamedTuple):
@@ -52,12 +67,11 @@ ROUTING = {
 }
 
 
-def write_problem(error: Exception) -> tuple[int, str, bytes, Headers]:
-    """What a failure answers: status, name of the sort, body, headers."""
+def write_problem(error: Exception, path: str) -> Failure:
+    """What a failure answers to a request for that path."""
     if not isinstance(error, errors.ServiceError):
-        sort = PROBLEMS[Exception]
         detail = "a bug of the service; it was logged, and the input may well be right"
-        return sort.status, sort.name, _body(sort, detail), []
+        return _write(PROBLEMS[Exception], detail, path)
     headers: Headers = []
     if isinstance(error, errors.Unavailable):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
@@ -67,17 +81,15 @@ def write_problem(error: Exception) -> tuple[int, str, bytes, Headers]:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.ShuttingDown):
         headers.append((b"connection", b"close"))
-    sort = PROBLEMS[type(error)]
-    return sort.status, sort.name, _body(sort, str(error), error.faults), headers
+    return _write(PROBLEMS[type(error)], str(error), path, error.faults, headers)
 
 
 async def failure(request: Request, error: Exception) -> Response:
     """Answer what failed in a route of FastAPI's; for its exception handlers."""
-    status, kind, body, headers = write_problem(error)
+    found = write_problem(error, request.url.path)
     if isinstance(error, errors.ServiceError):  # others are raised again, and counted further out
-        request.app.state.metrics.record_problem(kind)
-    text = {name.decode(): value.decode() for name, value in headers}
-    return Response(body, status, text, MEDIA_TYPE)
+        request.app.state.metrics.record_problem(found.name)
+    return _respond(found)
 
 
 async def routing_error(request: Request, error: Exception) -> Response:
@@ -85,12 +97,25 @@ async def routing_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     sort = ROUTING.get(status, Sort(status, status.phrase.lower().replace(" ", "-"), status.phrase))
-    detail = f"{request.method} {request.url.path}; /docs lists what there is"
+    path = request.url.path
     request.app.state.metrics.record_problem(sort.name)
-    return Response(_body(sort, detail), sort.status, dict(error.headers or {}), MEDIA_TYPE)
+    headers = [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()]
+    detail = f"{request.method} {path}; /docs lists what there is"
+    return _respond(_write(sort, detail, path, headers=headers))
 
 
-def _body(sort: Sort, detail: str, faults: Sequence[errors.Fault] = ()) -> bytes:
+def _respond(found: Failure) -> Response:
+    text = {name.decode(): value.decode() for name, value in found.headers}
+    return Response(found.body, found.status, text, found.media.decode())
+
+
+def _write(
+    sort: Sort,
+    detail: str,
+    path: str,
+    faults: Sequence[errors.Fault] = (),
+    headers: Headers | None = None,
+) -> Failure:
     problem: Problem = {
         "type": f"urn:regard:{sort.name}",
         "title": sort.title,
@@ -99,4 +124,8 @@ def _body(sort: Sort, detail: str, faults: Sequence[errors.Fault] = ()) -> bytes
     }
     if faults:
         problem["errors"] = list(faults)
-    return orjson.dumps(problem)
+    media = MEDIA_TYPE
+    if path.startswith(FOREIGN):
+        problem["error"] = detail
+        media = "application/json"
+    return Failure(sort.status, sort.name, orjson.dumps(problem), media.encode(), headers or [])

@@ -3,7 +3,7 @@
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import HeadersTooLarge
-from service.problems import MEDIA_TYPE, write_problem
+from service.problems import write_problem
 
 # Request line and headers, or what comes after a body; a piece as the socket gives it may be more.
 MAX_HEAD_BYTES = 65_536
@@ -40,8 +40,10 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             told = HeadersTooLarge(f"the head has more than {MAX_HEAD_BYTES} bytes")
-            status, _, body, _ = write_problem(told)
-            head = f"HTTP/1.1 {status} \r\ncontent-type: {MEDIA_TYPE}\r\nconnection: close\r\n"
-            length = f"content-length: {len(body)}\r\n\r\n"
-            self.transport.write(head.encode() + length.encode() + body)
+            found = write_problem(told, "")
+            head = (
+                b"HTTP/1.1 %d \r\ncontent-type: %b\r\nconnection: close\r\n"
+                b"content-length: %d\r\n\r\n"
+            )
+            self.transport.write(head % (found.status, found.media, len(found.body)) + found.body)
         self.transport.close()

@@ -25,23 +25,31 @@ class Decoded(NamedTuple):
 
 
 class Query(NamedTuple):
-    """One encoded input, its number of positions, and the attention weights asked for, if any."""
+    """One encoded input.
+
+    encoded, length: the input, and its number of positions
+    selection: the attention weights asked for, if any
+    raw: logits are asked for, not what they mean
+    """
 
     encoded: EncodedText
     length: int
     selection: Selection | None
+    raw: bool
 
 
 class Outputs(NamedTuple):
     """What the model gave for one query, padding cut off.
 
-    labels: of each token head
-    classes: the probability of each class, of each sequence head
+    labels: of each token head; empty where raw
+    classes: the probability of each class, of each sequence head; empty where raw
+    logits: where raw, of each head, (length, labels) or (labels,)
     weights: (layers, heads, query, key), as selected
     """
 
     labels: dict[str, Decoded]
     classes: dict[str, list[float]]
+    logits: dict[str, Floats]
     weights: Floats | None
 
 
@@ -61,8 +69,8 @@ class Heads:
 
     def read(
         self, logits: Mapping[str, Floats], queries: Sequence[Query]
-    ) -> list[tuple[dict[str, Decoded], dict[str, list[float]]]]:
-        """Of each query the labels and classes, as in `Outputs`.
+    ) -> list[tuple[dict[str, Decoded], dict[str, list[float]], dict[str, Floats]]]:
+        """Of each query the labels, classes and logits, as in `Outputs`.
 
         Args:
             logits: by head, (batch, length, labels) or (batch, labels).
@@ -71,12 +79,21 @@ class Heads:
         labels = {n: _decode(decoder, logits[n], queries) for n, decoder in self._tokens.items()}
         classes = {name: softmax(logits[name]).tolist() for name in self._sequences}
         return [
-            (
+            ({}, {}, self._cut(logits, item, query.length))
+            if query.raw
+            else (
                 {name: decoded[item] for name, decoded in labels.items()},
                 {name: probabilities[item] for name, probabilities in classes.items()},
+                {},
             )
-            for item in range(len(queries))
+            for item, query in enumerate(queries)
         ]
+
+    def _cut(self, logits: Mapping[str, Floats], item: int, length: int) -> dict[str, Floats]:
+        """One item's share of a batch."""
+        return {name: logits[name][item, :length] for name in self._tokens} | {
+            name: logits[name][item] for name in self._sequences
+        }
 
     def answer(
         self,
@@ -105,15 +122,14 @@ class Heads:
 
 def _decode(decoder: TokenDecoder, logits: Floats, queries: Sequence[Query]) -> list[Decoded]:
     """Of each query, from logits (batch, length, labels): rows at words' first pieces count."""
-    words = [len(query.encoded.first) for query in queries]
+    firsts = [() if query.raw else query.encoded.first for query in queries]
+    words = [len(first) for first in firsts]
     length = logits.shape[1]
-    first = [
-        row * length + position
-        for row, query in enumerate(queries)
-        for position in query.encoded.first
-    ]
+    rows = [row * length + position for row, first in enumerate(firsts) for position in first]
+    if not rows:
+        return [Decoded([], [])] * len(queries)
     best, scores = decoder.decode_batch(
-        logits.reshape(-1, logits.shape[-1]).take(first, axis=0), words
+        logits.reshape(-1, logits.shape[-1]).take(rows, axis=0), [count for count in words if count]
     )
     labels, rounded = best.tolist(), scores.astype(np.float64).round(DIGITS).tolist()
     stops = list(accumulate(words))

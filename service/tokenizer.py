@@ -10,8 +10,8 @@ from model.preprocess.text import TextPreprocessor
 TRIED = ["a", "\u2603", "\U0001f600"]  # what no vocabulary knows must become an unknown word
 
 
-def load_tokenizer(folder: Path, manifest: Manifest) -> tuple[TextPreprocessor, int]:
-    """The preprocessor, and the largest token id that it can give.
+def load_tokenizer(folder: Path, manifest: Manifest) -> TextPreprocessor:
+    """The preprocessor.
 
     Raises:
         BundleError: the file was changed, or it is no tokenizer that encodes every text.
@@ -21,7 +21,7 @@ def load_tokenizer(folder: Path, manifest: Manifest) -> tuple[TextPreprocessor, 
         preprocessor = TextPreprocessor(content.decode("utf-8"), manifest.max_length)
         with suppress(InputError):
             preprocessor.encode_words(TRIED)
-        return preprocessor, max(preprocessor.tokenizer.get_vocab().values())
+        return preprocessor
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of `tokenizers` is no Exception

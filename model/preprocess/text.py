@@ -88,6 +88,9 @@ class TextPreprocessor:
             and [UNK]; what a user types is never read as a special token.
         max_length: positions a network takes, special tokens included.
 
+    Attributes:
+        tokens: one more than the largest token id.
+
     Raises:
         DataError: the tokenizer lacks one of the three.
     """
@@ -97,6 +100,7 @@ class TextPreprocessor:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
         self.tokenizer.encode_special_tokens = True
+        self.tokens = 1 + max(self.tokenizer.get_vocab().values(), default=0)
         self.max_length = max_length
         self._first, self._last = (_pack([self._special_id(name)]) for name in ("[CLS]", "[SEP]"))
         self._unknown = self._special_id("[UNK]")
@@ -129,6 +133,18 @@ class TextPreprocessor:
             encoded = []
         unknown = (_pack([self._unknown]), ((0, 0),))
         return self._join([pieces if pieces[0] else unknown for pieces in encoded], None)
+
+    def take_ids(self, token_ids: NDArray[np.int64]) -> EncodedText:
+        """Token ids (length,) as given, special ones included; nothing of it counts as a word.
+
+        Raises:
+            InputError: none, more than `max_length`, or one that is not in the vocabulary.
+        """
+        if not 0 < len(token_ids) <= self.max_length:
+            raise InputError(f"{len(token_ids)} positions; 1 to {self.max_length} are allowed")
+        if token_ids.min() < 0 or token_ids.max() >= self.tokens:
+            raise InputError(f"a token id is none of 0 to {self.tokens - 1}")
+        return EncodedText(token_ids, None, [], [])
 
     def _pieces(self, word: str) -> Pieces:
         if (known := self._known.get(word)) is not None:

@@ -8,32 +8,32 @@ import orjson
 from fastapi import APIRouter
 
 from service.answers import Answer, HeadKind
-from service.envelope import Endpoint, Exchange
+from service.exchange import Endpoint, Exchange, Reply
 from service.openapi import describe
 from service.parse import parse, read_body
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
 
 
-async def predict(registry: Registry, exchange: Exchange) -> bytes:
+async def predict(registry: Registry, exchange: Exchange) -> Reply:
     """Ask all heads of a model, in one pass."""
     asked = parse(PredictRequest, await read_body(exchange))
     return await _answer(registry, exchange, asked, ("token", "sequence"), asked.options)
 
 
-async def label(registry: Registry, exchange: Exchange) -> bytes:
+async def label(registry: Registry, exchange: Exchange) -> Reply:
     """Label every word, and give the spans that the labels form."""
     asked = parse(LabelRequest, await read_body(exchange))
     return await _answer(registry, exchange, asked, ("token",))
 
 
-async def classify(registry: Registry, exchange: Exchange) -> bytes:
+async def classify(registry: Registry, exchange: Exchange) -> Reply:
     """Give the classes of whole inputs."""
     asked = parse(ClassifyRequest, await read_body(exchange))
     return await _answer(registry, exchange, asked, ("sequence",), asked.options)
 
 
-async def attention(registry: Registry, exchange: Exchange) -> bytes:
+async def attention(registry: Registry, exchange: Exchange) -> Reply:
     """Give attention weights alone: who looks at whom, in each layer, for each attention head."""
     asked = parse(AttentionRequest, await read_body(exchange))
     return await _answer(registry, exchange, asked, ())
@@ -45,13 +45,13 @@ async def _answer(
     asked: LabelRequest | AttentionRequest,
     kinds: tuple[HeadKind, ...],
     options: Options = Options(),  # noqa: B008  # frozen
-) -> bytes:
+) -> Reply:
     model = registry.get(asked.model)
     answer = await model.predict(asked.inputs, kinds, options, asked.attention, exchange.caller)
-    return orjson.dumps(answer)
+    return Reply(orjson.dumps(answer))
 
 
-Handler = Callable[[Registry, Exchange], Coroutine[Any, Any, bytes]]
+Handler = Callable[[Registry, Exchange], Coroutine[Any, Any, Reply]]
 ROUTES: dict[str, tuple[Handler, type]] = {
     "/v1/predict": (predict, PredictRequest),
     "/v1/label": (label, LabelRequest),

@@ -1,13 +1,18 @@
 """What every answer has: an id, its times, headers; and what becomes of bugs."""
 
 import asyncio
+import json
 import logging
 import re
 
 import httpx
 import pytest
 
-from service.envelope import REQUEST_ID
+from service.envelope import REQUEST_ID, Envelope
+from service.exchange import Reply
+from service.lifecycle import Lifecycle
+from service.settings import Settings
+from service.telemetry import Metrics
 
 SECRET = "weather at noon"
 ALL_ROUTES = (
@@ -230,3 +235,38 @@ def test_a_body_that_breaks_off_is_a_problem(client) -> None:
     client.run(client.app(scope, receive, answer))
     assert sent[0]["status"] == 400
     assert b"body-incomplete" in sent[1]["body"]
+
+
+def enveloped(endpoints: dict) -> httpx.AsyncClient:
+    """Of a service that has nothing else."""
+    nothing = Envelope(None, endpoints, Settings(), Metrics(), Lifecycle(), None, [])
+    transport = httpx.ASGITransport(nothing, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+def test_names_in_a_path_are_given_to_its_endpoint(client) -> None:
+    async def endpoint(exchange) -> Reply:
+        return Reply(json.dumps(exchange.parameters).encode(), b"text/x-names", [(b"x-more", b"1")])
+
+    http = enveloped({"/of/{model}": endpoint, "/of/{model}/versions/{version}": endpoint})
+    for path, expected in [
+        ("/of/a-b", {"model": "a-b"}),
+        ("/of/a%20b/versions/prod-v1", {"model": "a b", "version": "prod-v1"}),
+    ]:
+        answer = client.run(http.post(path))
+        assert answer.json() == expected
+        assert answer.headers["content-type"] == "text/x-names"
+        assert answer.headers["x-more"] == "1"
+
+
+def test_a_reply_may_come_in_parts(client) -> None:
+    async def parts():
+        for part in (b"one,", b"two"):
+            yield part
+
+    async def endpoint(exchange) -> Reply:
+        return Reply(parts())
+
+    answer = client.run(enveloped({"/": endpoint}).post("/"))
+    assert answer.text == "one,two"
+    assert "content-length" not in answer.headers
