@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors, openapi, problems
 from service.caller import Finished
-from service.envelope import Envelope
+from service.envelope import Envelope, Headers, Refusal
 from service.keys import AdminKey, ApiKeys
 from service.lifecycle import Lifecycle
 from service.logs import log_request
@@ -25,9 +25,15 @@ DESCRIPTION = "Labels for every word, classes for the whole input, and the atten
 
 
 class Service(FastAPI):
-    """FastAPI in an envelope, whose OpenAPI document knows what routes of bytes read and write."""
+    """FastAPI in an envelope, whose OpenAPI document knows what routes of bytes read and write.
+
+    Attributes:
+        envelope: around all of it.
+        shed: see `Envelope.shed`; None where requests may not be refused before they come in.
+    """
 
     envelope: ASGIApp
+    shed: Callable[[str, Headers], Refusal | None] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -68,17 +74,19 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app.state.admin_key = AdminKey(settings)
     if load:
         app.state.registry.load_all()
-    app.envelope = Envelope(
+    envelope = app.envelope = Envelope(
         super(Service, app).__call__,
         v1.endpoints(app.state.registry),
         settings,
         app.state.metrics,
         app.state.lifecycle,
+        app.state.registry.check_room,
         ApiKeys(settings, app.state.admin_key) or None,
         _observers(app, settings),
     )
-    if settings.cors_origins:
-        app.envelope = _allow_origins(app.envelope, settings.cors_origins)
+    app.shed = envelope.shed
+    if settings.cors_origins:  # then every answer has headers for the browser
+        app.envelope, app.shed = _allow_origins(envelope, settings.cors_origins), None
     app.add_exception_handler(HTTPException, problems.routing_error)
     app.add_exception_handler(errors.ServiceError, problems.failure)
     app.add_exception_handler(Exception, problems.failure)

@@ -34,7 +34,7 @@ class Finished(NamedTuple):
     """A request that is over.
 
     method, route, status: of HTTP; a route has no parts of the request in it.
-    request_id: as it was answered.
+    request_id: as it was answered; visible ASCII.
     headers: of the request, by lower-case name.
     started_s: when it began (time.perf_counter).
     caller: who asked, where a model could have been.
@@ -43,7 +43,7 @@ class Finished(NamedTuple):
     method: str
     route: str
     status: int
-    request_id: str
+    request_id: bytes
     headers: Mapping[bytes, bytes]
     started_s: float
     caller: Caller | None

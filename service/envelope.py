@@ -11,7 +11,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.caller import Caller, Finished
-from service.errors import ClientLeft, HeadersTooLarge, ShuttingDown
+from service.errors import ClientLeft, HeadersTooLarge, Overloaded, ServiceError, ShuttingDown
 from service.exchange import Endpoint, Exchange, Reply
 from service.keys import ApiKeys
 from service.lifecycle import Lifecycle
@@ -27,7 +27,9 @@ MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32_768
 
 Headers = list[tuple[bytes, bytes]]
+Refusal = tuple[int, Headers, bytes]  # status, headers, body
 NOWHERE: Mapping[str, str] = {}
+NO_STAGES: Mapping[str, float] = {}
 
 
 class Envelope:
@@ -41,6 +43,7 @@ class Envelope:
         settings: of the service.
         metrics: told of every request.
         lifecycle: says when to refuse.
+        check_room: raises Overloaded where no model has room for anything more.
         keys: of those who may ask, if not everybody may.
         observers: told of every request when it is over.
     """
@@ -52,6 +55,7 @@ class Envelope:
         settings: Settings,
         metrics: Metrics,
         lifecycle: Lifecycle,
+        check_room: Callable[[], None],
         keys: ApiKeys | None,
         observers: Sequence[Callable[[Finished], None]],
     ):
@@ -65,6 +69,7 @@ class Envelope:
         self._settings = settings
         self._metrics = metrics
         self._lifecycle = lifecycle
+        self._check_room = check_room
         self._keys = keys
         self._observers = observers
         self._prefix = secrets.token_hex(6).encode()
@@ -75,18 +80,19 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method, path = scope["method"], scope["path"]
         started_s = perf_counter()
         headers = dict(scope["headers"])
         answer = _Answer(send, started_s, self._id(headers))
-        path, parameters = self._match(scope)
-        endpoint = self._endpoints.get(path)
+        route, parameters = self._match(path) if method == "POST" else (path, NOWHERE)
+        endpoint = self._endpoints.get(route) if method == "POST" else None
         caller: Caller | None = None
         try:
             _check_size(scope["headers"])
             if self._lifecycle.draining:
                 await self._refuse(scope, receive)
             if self._keys is not None:
-                self._keys.check(scope["path"], headers)
+                self._keys.check(path, headers)
             if endpoint is None:
                 await self._app(scope, receive, answer.pass_on)
             else:
@@ -98,24 +104,47 @@ class Envelope:
             answer.status = 499
             self._metrics.record_problem("client-left")
         except Exception as error:
-            await self._fail(error, scope["path"], answer)
-        route = getattr(scope.get("route"), "path", "other") if endpoint is None else path
-        self._metrics.record_request(
-            route, answer.status, perf_counter() - started_s, answer.stages
-        )
-        if self._observers:
-            id = answer.id.decode()
-            finished = Finished(
-                scope["method"], route, answer.status, id, headers, started_s, caller
-            )
-            for observer in self._observers:
-                observer(finished)
+            await self._fail(error, path, answer)
+        if endpoint is None:
+            route = getattr(scope.get("route"), "path", "other")
+        self._finish(Finished(method, route, answer.status, answer.id, headers, started_s, caller))
 
-    def _match(self, scope: Scope) -> tuple[str, Mapping[str, str]]:
+    def shed(self, path: str, headers: Headers) -> Refusal | None:
+        """Refuse a POST by its head alone, if no model has room; None: it may come in.
+
+        Anything more made of requests that are refused would take the time of those that are not.
+        """
+        route, _ = self._match(path)
+        if route not in self._endpoints or self._lifecycle.draining:
+            return None
+        started_s = perf_counter()
+        try:
+            self._check_room()
+            return None
+        except Overloaded as error:
+            problem = write_problem(error, path)
+        found = dict(headers)
+        if self._keys is not None:
+            try:
+                self._keys.check(path, found)
+            except ServiceError:
+                return None
+        self._metrics.record_problem(problem.name)
+        id = self._id(found)
+        self._finish(Finished("POST", route, problem.status, id, found, started_s, None))
+        own = [(b"content-type", problem.media), (b"content-length", b"%d" % len(problem.body))]
+        common = _common_headers(id, started_s, {})
+        return problem.status, [*own, *problem.headers, *common], problem.body
+
+    def _finish(self, request: Finished) -> None:
+        stages = request.caller.stages if request.caller is not None else NO_STAGES
+        seconds = perf_counter() - request.started_s
+        self._metrics.record_request(request.route, request.status, seconds, stages)
+        for observer in self._observers:
+            observer(request)
+
+    def _match(self, path: str) -> tuple[str, Mapping[str, str]]:
         """The key of its endpoint, or what is none, and what stands for the names in that."""
-        path: str = scope["path"]
-        if scope["method"] != "POST":
-            return "", NOWHERE
         if path not in self._endpoints:
             for pattern, template in self._templates.items():
                 if found := pattern.fullmatch(path):
@@ -173,16 +202,15 @@ class _Answer:
         """Send a message of an application, its head with our headers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            total_s = perf_counter() - self._started_s
-            stages = [*self.stages.items(), ("total", total_s)]
-            timing = ", ".join([f"{name};dur={1000 * seconds:.2f}" for name, seconds in stages])
-            message["headers"] = [
-                *message["headers"],
-                (b"x-request-id", self.id),
-                (b"server-timing", timing.encode()),
-                NO_SNIFFING,
-            ]
+            common = _common_headers(self.id, self._started_s, self.stages)
+            message["headers"] = [*message["headers"], *common]
         await self._send(message)
+
+
+def _common_headers(id: bytes, started_s: float, stages: Mapping[str, float]) -> Headers:
+    times = [*stages.items(), ("total", perf_counter() - started_s)]
+    timing = ", ".join([f"{name};dur={1000 * seconds:.2f}" for name, seconds in times])
+    return [(b"x-request-id", id), (b"server-timing", timing.encode()), NO_SNIFFING]
 
 
 def _check_size(headers: Headers) -> None:

@@ -31,7 +31,7 @@ def log_request(request: Finished) -> None:
         request.method,
         request.route,
         request.status,
-        extra={"request_id": request.request_id, "ms": milliseconds},
+        extra={"request_id": request.request_id.decode(), "ms": milliseconds},
     )
 
 

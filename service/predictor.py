@@ -162,6 +162,10 @@ class Predictor:
             _, outputs = await self._compute(encoded, selection, True, caller)
             return list(zip(encoded, outputs, strict=True))
 
+    def check_room(self) -> None:
+        """See `Batcher.check_room`."""
+        self._batcher.check_room()
+
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
         await self._in_flight.wait_idle()
@@ -170,7 +174,7 @@ class Predictor:
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()
         caller.model = self.manifest.name
-        self._batcher.check_room()
+        self.check_room()
 
     async def _compute(
         self, encoded: list[EncodedText], selection: Selection | None, raw: bool, caller: Caller

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from export.bundle import NAME, BundleError, read_manifest
 from service.answers import Model
-from service.errors import Loading, NoModel, UnknownModel
+from service.errors import Loading, NoModel, Overloaded, UnknownModel
 from service.predictor import Predictor
 from service.scheduler import Scheduler
 from service.session import cpu_quota
@@ -96,6 +96,22 @@ class Registry:
         if wanted in self.refused:
             message += f"; its bundle was refused: {self.refused[wanted]}"
         raise UnknownModel([{"loc": ["model"], "message": message, "allowed": [*names]}])
+
+    def check_room(self) -> None:
+        """Check that any model has room for another position.
+
+        Raises:
+            Overloaded: none has.
+        """
+        full: Overloaded | None = None
+        for predictor in self.predictors.values():
+            try:
+                predictor.check_room()
+                return
+            except Overloaded as error:
+                full = error
+        if full is not None:
+            raise full
 
     async def load(self, name: str) -> Predictor:
         """Load the bundle in the folder of that name, in place of what is served under it.

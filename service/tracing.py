@@ -44,7 +44,7 @@ class Tracer:
                 "http.request.method": method if known else "_OTHER",
                 "http.route": request.route,
                 "http.response.status_code": request.status,
-                "regard.request_id": request.request_id,
+                "regard.request_id": request.request_id.decode(),
             },
             start_time=int(request.started_s * 1e9) + offset_ns,
         )

@@ -239,7 +239,7 @@ def test_a_body_that_breaks_off_is_a_problem(client) -> None:
 
 def enveloped(endpoints: dict) -> httpx.AsyncClient:
     """Of a service that has nothing else."""
-    nothing = Envelope(None, endpoints, Settings(), Metrics(), Lifecycle(), None, [])
+    nothing = Envelope(None, endpoints, Settings(), Metrics(), Lifecycle(), lambda: None, None, [])
     transport = httpx.ASGITransport(nothing, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
