@@ -13,10 +13,10 @@ from service.errors import ClientLeft, DeadlineExceeded, Overloaded, ShuttingDow
 from service.queue import Queue
 from service.scheduler import Run, Scheduler
 
-SWEEP_S = 0.05
-OUTLIER = (
-    5  # times its cost: a run that took longer, as when the machine stood still, tells no more
-)
+SWEEP_S = 0.05  # between two looks at all that wait,
+SWEEP_SHARE = 0.02  # or more, so that they take no more than this share of the time
+LOW_WATER = 0.9
+OUTLIER = 5  # times its cost; a run that took longer, as when the machine stood, tells no more
 RATE_MEMORY = 0.9  # of the seconds and positions of a run at the next
 
 
@@ -132,7 +132,7 @@ class Batcher(Generic[Work, Result]):
         self._max_queue_s = max_queue_s
         self._observer = observer
         self._queue: Queue[_Entry[Work, Result]] = Queue(cost, max_batch_positions, max_queue_s)
-        self._closed = self._sweeping = False
+        self._closed = self._sweeping = self._full = False
         self._seconds, self._positions = cost.position, 1.0  # of the last runs, the newest most
         self.used_s = 0.0
 
@@ -144,18 +144,26 @@ class Batcher(Generic[Work, Result]):
     def check_room(self, positions: int = 1) -> None:
         """Whether so many more positions may wait.
 
+        After a refusal there is room again when a tenth of what may wait is done: else what just
+        fits no more would come in and be encoded before it is refused.
+
         Raises:
             Overloaded: no; says when there will be room, by the rate at which the model works.
         """
         waiting = self._queue.positions
         wait_s = waiting * self._seconds / self._positions
-        if waiting + positions <= self._max_queue_positions and wait_s <= self._max_queue_s:
-            return
-        raise Overloaded(
-            f"{waiting} positions are waiting, about {wait_s:.1f} s; at most "
-            f"{self._max_queue_positions} and {self._max_queue_s:g} s are allowed",
-            max(1, math.ceil(wait_s)),
+        level = LOW_WATER if self._full else 1.0
+        self._full = (
+            waiting + positions > self._max_queue_positions
+            or waiting > level * self._max_queue_positions
+            or wait_s > level * self._max_queue_s
         )
+        if self._full:
+            raise Overloaded(
+                f"{waiting} positions are waiting, about {wait_s:.1f} s; at most "
+                f"{self._max_queue_positions} and {self._max_queue_s:g} s are allowed",
+                max(1, math.ceil(wait_s)),
+            )
 
     async def submit(self, works: Sequence[Work], caller: Caller) -> list[Result]:
         """Run works; their results, in order. Cancelling this abandons them all.
@@ -191,7 +199,8 @@ class Batcher(Generic[Work, Result]):
         self._sweeping = bool(self._queue.drop(now_s))
         self._tell(now_s)
         if self._sweeping:
-            asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+            pause_s = max(SWEEP_S, (time.perf_counter() - now_s) / SWEEP_SHARE)
+            asyncio.get_running_loop().call_later(pause_s, self._sweep)
 
     async def close(self) -> None:
         """Fail what waits; what runs is still answered."""

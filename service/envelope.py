@@ -100,11 +100,9 @@ class Envelope:
                 caller = exchange.caller
                 answer.stages = caller.stages
                 await answer(200, await endpoint(exchange))
-        except ClientLeft:
-            answer.status = 499
-            self._metrics.record_problem("client-left")
         except Exception as error:
             await self._fail(error, path, answer)
+            error.__traceback__ = None  # its frames hold it in turn, a cycle for the collector
         if endpoint is None:
             route = getattr(scope.get("route"), "path", "other")
         self._finish(Finished(method, route, answer.status, answer.id, headers, started_s, caller))
@@ -152,6 +150,10 @@ class Envelope:
         return path, NOWHERE
 
     async def _fail(self, error: Exception, path: str, answer: "_Answer") -> None:
+        if isinstance(error, ClientLeft):
+            answer.status = 499
+            self._metrics.record_problem("client-left")
+            return
         problem = write_problem(error, path)
         if problem.status == 500:
             LOG.exception("a bug: a request failed", extra={"request_id": answer.id.decode()})

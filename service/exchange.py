@@ -1,6 +1,7 @@
 """A request as an endpoint sees it, and its reply."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ class Exchange:
         caller: its deadline, and who waits.
     """
 
-    __slots__ = ("_cycle", "_receive", "caller", "headers", "parameters", "settings")
+    __slots__ = ("_receive", "caller", "headers", "parameters", "settings")
 
     def __init__(
         self,
@@ -36,17 +37,13 @@ class Exchange:
         self.parameters = parameters
         self.settings = settings
         self._receive = receive
-        self._cycle = getattr(receive, "__self__", None)
         timeout_s = _timeout(headers.get(b"x-request-timeout"), settings.timeout_s)
-        self.caller = Caller(perf_counter() + timeout_s, self._left)
+        cycle = getattr(receive, "__self__", None)
+        self.caller = Caller(perf_counter() + timeout_s, partial(_has_left, cycle))
 
     async def receive(self) -> Message:
         """See ASGI."""
         return await self._receive()
-
-    def _left(self) -> bool:
-        """Ask the object whose method uvicorn's `receive` is; to await that would cost a task."""
-        return getattr(self._cycle, "disconnected", False)
 
 
 class Reply(NamedTuple):
@@ -64,6 +61,11 @@ class Reply(NamedTuple):
 
 # Reads a request of its own.
 Endpoint = Callable[[Exchange], Awaitable[Reply]]
+
+
+def _has_left(cycle: object) -> bool:
+    """Ask the object whose method uvicorn's `receive` is; to await that would cost a task."""
+    return getattr(cycle, "disconnected", False)
 
 
 def _timeout(given: bytes | None, default: float) -> float:

@@ -28,6 +28,12 @@ class Protocol(HttpToolsProtocol):
         if self._loose > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_head()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        super().connection_lost(exc)
+        if self._idle:
+            self.cycle = None  # type: ignore[assignment]  # each holds the other, and would stay
+
     def on_headers_complete(self) -> None:
         """See httptools."""
         self._loose = 0

@@ -1,0 +1,62 @@
+"""No request leaves a cycle behind: collecting would stop all others for as long as it takes."""
+
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.service.process import PATIENCE_S, request, serving
+
+ROUNDS = 20
+COUNTING = """
+import gc, sys, threading
+from service.server import serve
+from service.settings import Settings
+
+def count():
+    for _ in sys.stdin:
+        print(gc.collect(), flush=True)
+
+gc.disable()
+threading.Thread(target=count, daemon=True).start()
+serve(Settings())
+"""
+ANSWERED = ("POST", "/v1/predict", '{"inputs": ["noon", "it"], "attention": {}}', True)
+REQUESTS = {
+    "answered": ANSWERED,
+    "refused": ("POST", "/v1/predict", '{"inputs": ["", 7]}', True),
+    "late": ("POST", "/v1/predict", '{"inputs": "noon"}', True),
+    "abandoned": (*ANSWERED[:3], False),
+    "metrics": ("GET", "/metrics", None, True),
+    "missing": ("GET", "/nowhere", None, True),
+}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_requests_leave_nothing_to_collect(tiny, kept: bool) -> None:
+    with serving(tiny.folder, COUNTING) as (process, url):
+
+        def collect() -> int:
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        def ask(connection: http.client.HTTPConnection, name: str) -> None:
+            method, path, body, waits = REQUESTS[name]
+            late = {"X-Request-Timeout": "1e-9"} if name == "late" else {}
+            connection.request(method, path, body, late)
+            if waits:
+                connection.getresponse().read()
+
+        process.stdout.readline()  # the rest of what it says when it is ready
+        for name in REQUESTS:
+            for _ in (1, 2):  # the first few make what stays
+                connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+                for _ in range(ROUNDS):
+                    ask(connection, name)
+                    if not kept or not REQUESTS[name][3]:
+                        connection.close()
+                connection.close()
+                request("GET", f"{url}/health/live")  # all before is over
+                found = collect()
+            assert found < ROUNDS, f"{name}: {found} objects"
