@@ -80,7 +80,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
         settings,
         app.state.metrics,
         app.state.lifecycle,
-        app.state.registry.check_room,
+        app.state.registry.overload,
         ApiKeys(settings, app.state.admin_key) or None,
         _observers(app, settings),
     )

@@ -141,14 +141,11 @@ class Batcher(Generic[Work, Result]):
         """Positions that wait."""
         return self._queue.positions
 
-    def check_room(self, positions: int = 1) -> None:
-        """Whether so many more positions may wait.
+    def overload(self, positions: int) -> Overloaded | None:
+        """What to refuse so many more positions with; None: they may wait.
 
         After a refusal there is room again when a tenth of what may wait is done: else what just
         fits no more would come in and be encoded before it is refused.
-
-        Raises:
-            Overloaded: no; says when there will be room, by the rate at which the model works.
         """
         waiting = self._queue.positions
         wait_s = waiting * self._seconds / self._positions
@@ -158,12 +155,22 @@ class Batcher(Generic[Work, Result]):
             or waiting > level * self._max_queue_positions
             or wait_s > level * self._max_queue_s
         )
-        if self._full:
-            raise Overloaded(
-                f"{waiting} positions are waiting, about {wait_s:.1f} s; at most "
-                f"{self._max_queue_positions} and {self._max_queue_s:g} s are allowed",
-                max(1, math.ceil(wait_s)),
-            )
+        if not self._full:
+            return None
+        return Overloaded(
+            f"{waiting} positions are waiting, about {wait_s:.1f} s; at most "
+            f"{self._max_queue_positions} and {self._max_queue_s:g} s are allowed",
+            max(1, math.ceil(wait_s)),
+        )
+
+    def check_room(self, positions: int) -> None:
+        """Check that so many more positions may wait.
+
+        Raises:
+            Overloaded: they may not; says when there will be room, by the rate of the model.
+        """
+        if (full := self.overload(positions)) is not None:
+            raise full
 
     async def submit(self, works: Sequence[Work], caller: Caller) -> list[Result]:
         """Run works; their results, in order. Cancelling this abandons them all.

@@ -43,7 +43,7 @@ class Envelope:
         settings: of the service.
         metrics: told of every request.
         lifecycle: says when to refuse.
-        check_room: raises Overloaded where no model has room for anything more.
+        overload: what to refuse requests with where no model has room, or None.
         keys: of those who may ask, if not everybody may.
         observers: told of every request when it is over.
     """
@@ -55,7 +55,7 @@ class Envelope:
         settings: Settings,
         metrics: Metrics,
         lifecycle: Lifecycle,
-        check_room: Callable[[], None],
+        overload: Callable[[], Overloaded | None],
         keys: ApiKeys | None,
         observers: Sequence[Callable[[Finished], None]],
     ):
@@ -69,7 +69,7 @@ class Envelope:
         self._settings = settings
         self._metrics = metrics
         self._lifecycle = lifecycle
-        self._check_room = check_room
+        self._overload = overload
         self._keys = keys
         self._observers = observers
         self._prefix = secrets.token_hex(6).encode()
@@ -116,11 +116,10 @@ class Envelope:
         if route not in self._endpoints or self._lifecycle.draining:
             return None
         started_s = perf_counter()
-        try:
-            self._check_room()
+        error = self._overload()
+        if error is None:
             return None
-        except Overloaded as error:
-            problem = write_problem(error, path)
+        problem = write_problem(error, path)
         found = dict(headers)
         if self._keys is not None:
             try:

@@ -18,7 +18,7 @@ from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
-from service.errors import Fault, InvalidInput, MissingHead
+from service.errors import Fault, InvalidInput, MissingHead, Overloaded
 from service.inflight import InFlight
 from service.limits import Source, check_positions, check_sources, locate
 from service.results import Heads, Outputs, Query
@@ -162,9 +162,9 @@ class Predictor:
             _, outputs = await self._compute(encoded, selection, True, caller)
             return list(zip(encoded, outputs, strict=True))
 
-    def check_room(self) -> None:
-        """See `Batcher.check_room`."""
-        self._batcher.check_room()
+    def overload(self) -> Overloaded | None:
+        """See `Batcher.overload`."""
+        return self._batcher.overload(1)
 
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
@@ -174,7 +174,7 @@ class Predictor:
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()
         caller.model = self.manifest.name
-        self.check_room()
+        self._batcher.check_room(1)
 
     async def _compute(
         self, encoded: list[EncodedText], selection: Selection | None, raw: bool, caller: Caller

@@ -97,21 +97,14 @@ class Registry:
             message += f"; its bundle was refused: {self.refused[wanted]}"
         raise UnknownModel([{"loc": ["model"], "message": message, "allowed": [*names]}])
 
-    def check_room(self) -> None:
-        """Check that any model has room for another position.
-
-        Raises:
-            Overloaded: none has.
-        """
-        full: Overloaded | None = None
+    def overload(self) -> Overloaded | None:
+        """What to refuse anything with, where no model has room for another position."""
+        full = None
         for predictor in self.predictors.values():
-            try:
-                predictor.check_room()
-                return
-            except Overloaded as error:
-                full = error
-        if full is not None:
-            raise full
+            full = predictor.overload()
+            if full is None:
+                break
+        return full
 
     async def load(self, name: str) -> Predictor:
         """Load the bundle in the folder of that name, in place of what is served under it.

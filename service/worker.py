@@ -24,7 +24,7 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.05
-COLLECT_EVERY = 500_000  # new objects; answers are many small ones, and none of them a cycle
+COLLECT_EVERY = 1_000_000  # new objects; answers are many small ones, and none of them a cycle
 ACCEPT_S = 0.1  # for handshakes under way when the port is closed
 LINGER_S = 1.0  # for connections without a request to send one, and be told to go
 

@@ -151,10 +151,10 @@ def test_a_longer_wait_than_allowed_is_refused_by_what_it_would_cost() -> None:
         await asyncio.sleep(0)
         assert await retry_after(batcher) == 21, "seconds, by the cost of what waits"
         with pytest.raises(Overloaded, match=r"21 positions are waiting, about 21\.0 s; at most"):
-            batcher.check_room()
+            batcher.check_room(1)
         model.release()
         await asyncio.gather(first, *waits)
-        batcher.check_room()
+        batcher.check_room(1)
 
     with_batcher(test, cost=SECOND, max_queue_s=20)
 
@@ -199,3 +199,25 @@ def test_more_than_may_wait_is_refused_whole() -> None:
         assert await asyncio.gather(first, waits, fits) == [["FIRST"], ["A"], ["D"]]
 
     with_batcher(test, max_queue_positions=20)
+
+
+def test_after_a_refusal_there_is_room_when_a_tenth_is_done() -> None:
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
+        await model.hold(batcher)
+        waits = [submit(batcher, Work(str(number), 10)) for number in range(10)]
+        await asyncio.sleep(0)
+        batcher.check_room(0)
+        with pytest.raises(Overloaded):
+            batcher.check_room(1)
+        with pytest.raises(Overloaded):
+            batcher.check_room(0)
+        await model.step()  # another ten positions run
+        assert batcher.waiting_positions == 90
+        batcher.check_room(10)
+        with pytest.raises(Overloaded):
+            batcher.check_room(11)
+        batcher.check_room(10)
+        model.release()
+        await asyncio.gather(*waits)
+
+    with_batcher(test, max_queue_positions=100, max_batch_positions=10)

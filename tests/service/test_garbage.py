@@ -13,8 +13,15 @@ import gc, sys, threading
 from service.server import serve
 from service.settings import Settings
 
+from service.batcher import Batcher
+from service.errors import Overloaded
+
+has_room = Batcher.overload
+
 def count():
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        full = line == "shed\\n"
+        Batcher.overload = (lambda *_: Overloaded("full", 3)) if full else has_room
         print(gc.collect(), flush=True)
 
 gc.disable()
@@ -25,6 +32,7 @@ ANSWERED = ("POST", "/v1/predict", '{"inputs": ["noon", "it"], "attention": {}}'
 REQUESTS = {
     "answered": ANSWERED,
     "refused": ("POST", "/v1/predict", '{"inputs": ["", 7]}', True),
+    "shed": ("POST", "/v1/predict", '{"inputs": "noon"}', True),
     "late": ("POST", "/v1/predict", '{"inputs": "noon"}', True),
     "abandoned": (*ANSWERED[:3], False),
     "metrics": ("GET", "/metrics", None, True),
@@ -36,20 +44,21 @@ REQUESTS = {
 def test_requests_leave_nothing_to_collect(tiny, kept: bool) -> None:
     with serving(tiny.folder, COUNTING) as (process, url):
 
-        def collect() -> int:
-            process.stdin.write("\n")
+        def collect(next: str) -> int:
+            process.stdin.write(f"{next}\n")
             process.stdin.flush()
             return int(process.stdout.readline())
 
         def ask(connection: http.client.HTTPConnection, name: str) -> None:
             method, path, body, waits = REQUESTS[name]
-            late = {"X-Request-Timeout": "1e-9"} if name == "late" else {}
-            connection.request(method, path, body, late)
+            headers = {"X-Request-Timeout": "1e-9"} if name == "late" else {}
+            connection.request(method, path, body, headers)
             if waits:
                 connection.getresponse().read()
 
         process.stdout.readline()  # the rest of what it says when it is ready
         for name in REQUESTS:
+            collect(name)
             for _ in (1, 2):  # the first few make what stays
                 connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
                 for _ in range(ROUNDS):
@@ -58,5 +67,5 @@ def test_requests_leave_nothing_to_collect(tiny, kept: bool) -> None:
                         connection.close()
                 connection.close()
                 request("GET", f"{url}/health/live")  # all before is over
-                found = collect()
+                found = collect(name)
             assert found < ROUNDS, f"{name}: {found} objects"

@@ -15,10 +15,7 @@ from service.errors import Overloaded
 from service.server import serve
 from service.settings import Settings
 
-def full(self, positions=1):
-    raise Overloaded("7 positions are waiting", 3)
-
-Batcher.check_room = full
+Batcher.overload = lambda self, positions: Overloaded("7 positions are waiting", 3)
 serve(Settings())
 """
 QUESTION = b'{"inputs": "noon"}'
@@ -120,12 +117,9 @@ def test_a_browser_may_read_it(tiny) -> None:
 
 
 def test_a_model_that_has_room_is_asked(make_client, monkeypatch) -> None:
-    def full(positions: int = 1) -> None:
-        raise Overloaded("7 positions are waiting", 3)
-
+    full = Overloaded("7 positions are waiting", 3)
     registry = make_client().app.state.registry
-    monkeypatch.setattr(registry.predictors["tagger"], "check_room", full)
-    registry.check_room()
-    monkeypatch.setattr(registry.predictors["tiny"], "check_room", full)
-    with pytest.raises(Overloaded):
-        registry.check_room()
+    monkeypatch.setattr(registry.predictors["tagger"], "overload", lambda: full)
+    assert registry.overload() is None
+    monkeypatch.setattr(registry.predictors["tiny"], "overload", lambda: full)
+    assert registry.overload() is full
