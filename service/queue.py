@@ -10,9 +10,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from service.cost import Cost
 
-# Runs shorter than this keep nobody waiting noticeably: they go in order of arrival. A longer one
-# lets later, shorter ones pass, by the square of its cost, the less so the longer it has waited.
-PROMPT_S = 0.002
+# An entry is prompt if it costs no more than two of this many positions: then it keeps nobody
+# waiting noticeably. The others run alone, and after each all prompt ones that came meanwhile.
+TYPICAL = 16
 
 
 class Waiting(Protocol):
@@ -89,6 +89,9 @@ class Queue(Generic[Entry]):
         self._cost = cost
         self._max_batch_positions = max_batch_positions
         self._by_length: dict[int, deque[Entry]] = {}
+        self._prompt_s = 2 * cost(1, TYPICAL)
+        self._turn_s = 0.0  # when the last batch that was not prompt had run
+        self._slow = False  # the last batch was none
         self.positions = 0
 
     def __bool__(self) -> bool:
@@ -108,9 +111,13 @@ class Queue(Generic[Entry]):
         Entries whose result nobody will await by the time it is there are dropped. The batch is
         empty only if nothing is left.
         """
+        if self._slow:
+            self._turn_s, self._slow = now_s, False
         while (seed := self._seed(now_s)) is not None:
             counts = {length: len(line) for length, line in self._by_length.items()}
-            chosen = take_batch(counts, seed, self._cost.run_positions, self._max_batch_positions)
+            prompt = self._is_prompt(seed)
+            most = self._max_batch_positions if prompt else seed
+            chosen = take_batch(counts, seed, self._cost.run_positions, most)
             ready_s = now_s + self._cost(sum(chosen.counts.values()), max(chosen.counts))
             batch = [
                 entry
@@ -118,6 +125,7 @@ class Queue(Generic[Entry]):
                 for entry in self._pop(length, number, ready_s)
             ]
             if batch:
+                self._slow = not prompt
                 return batch, "all" if not self else "full" if chosen.full else "lengths"
         return [], "all"
 
@@ -144,21 +152,31 @@ class Queue(Generic[Entry]):
 
     def _seed(self, now_s: float) -> int | None:
         """The length whose oldest entry goes first."""
-        best, highest = None, (-1.0, 0.0)
         for length in list(self._by_length):
             line = self._by_length[length]
             while line and not line[0].expects(now_s):
                 self.positions -= line.popleft().length
             if not line:
                 del self._by_length[length]
-                continue
-            waited_s = now_s - line[0].submitted_s
-            cost_s = self._cost(1, length)
-            overdue_s = waited_s if waited_s > self._patience_s else 0.0
-            claim = overdue_s, waited_s / max(cost_s, PROMPT_S) ** 2
-            if claim > highest:
-                best, highest = length, claim
-        return best
+        since_s = {length: line[0].submitted_s for length, line in self._by_length.items()}
+        slow = [since_s[length] for length in since_s if not self._is_prompt(length)]
+        turn_s = max(self._turn_s, min(slow, default=0.0))
+        claims = {
+            length: self._claim(length, since, turn_s, now_s) for length, since in since_s.items()
+        }
+        return max(claims, key=claims.__getitem__, default=None)
+
+    def _claim(self, length: int, since_s: float, turn_s: float, now_s: float) -> tuple[int, float]:
+        """The largest goes first. A prompt entry from after `turn_s` lets the others pass."""
+        waited_s = now_s - since_s
+        if waited_s > self._patience_s:
+            return 3, waited_s
+        if not self._is_prompt(length):
+            return 1, waited_s / self._cost(1, length) ** 2
+        return (2, -length) if since_s <= turn_s else (0, waited_s)
+
+    def _is_prompt(self, length: int) -> bool:
+        return self._cost(1, length) <= self._prompt_s
 
     def _pop(self, length: int, number: int, ready_s: float) -> list[Entry]:
         """The oldest `number` of a length that are still expected then."""

@@ -136,16 +136,17 @@ def test_why_a_batch_held_no_more() -> None:
     assert [queue.take(3.0)[1] for _ in range(3)] == ["full", "lengths", "all"]
 
 
-def order(*entries: Entry, now_s: float = 10.0, patience_s: float = 1.0) -> list[Entry]:
+def order(*entries: Entry, now_s: float = 10.0, patience_s: float = 5.0) -> list[Entry]:
     """In which they run; of lengths that do not run together."""
     queue = new_queue(patience_s=patience_s)
     fill(queue, *entries)
     return [queue.take(now_s)[0][0] for _ in entries]
 
 
-def test_prompt_runs_pass_long_ones() -> None:
-    long, short = Entry(LONG, 9.1), Entry(SHORT, 9.99)
-    assert order(long, short) == [short, long]
+def test_a_prompt_entry_passes_those_that_came_after_it_or_while_another_ran() -> None:
+    long, longer = Entry(200, 9.1), Entry(LONG, 9.1)
+    before, after, last = Entry(SHORT, 9.0), Entry(26, 9.2), Entry(43, 10.1)
+    assert order(longer, long, last, after, before) == [before, long, after, longer, last]
 
 
 def test_of_long_runs_the_one_that_waited_longest_for_its_squared_cost_goes_first() -> None:
@@ -155,28 +156,33 @@ def test_of_long_runs_the_one_that_waited_longest_for_its_squared_cost_goes_firs
     assert order(longer, long) == [longer, long], "0.6 s for 41 ms, against 0.1 s for 21 ms"
 
 
-def test_who_waited_for_longer_than_the_patience_lets_nobody_pass() -> None:
-    oldest, old = Entry(200, 8.0), Entry(LONG, 8.5)
-    expected = [oldest, old, Entry(SHORT, 9.5)]
-    assert order(*reversed(expected)) == expected
-    assert order(*expected, patience_s=5.0)[0].length == SHORT
+@pytest.mark.parametrize("patience_s", [1.0, 5.0])
+def test_who_waited_for_longer_than_the_patience_lets_nobody_pass(patience_s: float) -> None:
+    ran, old, short = Entry(200, 7.0), Entry(LONG, 8.0), Entry(SHORT, 9.5)
+    expected = [old, short] if patience_s == 1.0 else [short, old]
+    assert order(short, old, ran, patience_s=patience_s) == [ran, *expected]
 
 
 @pytest.mark.parametrize("lengths", [(5, 30), (30, 5)])
-def test_prompt_runs_are_first_come_first_served(
-    lengths: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.queue.PROMPT_S", max(COST(1, length) for length in lengths) + 1e-6)
+def test_prompt_entries_alone_are_first_come_first_served(lengths: tuple[int, int]) -> None:
     entries = [Entry(length, 9.5 + index / 10) for index, length in enumerate(lengths)]
     assert order(*entries) == entries
     assert order(*reversed(entries)) == entries
 
 
+def test_of_prompt_entries_whose_turn_it_is_the_shortest_goes_first() -> None:
+    shortest, short, long = Entry(5, 9.5), Entry(30, 9.0), Entry(LONG, 9.6)
+    assert order(long, short, shortest) == [shortest, short, long]
+
+
+def test_what_is_not_prompt_runs_alone() -> None:
+    assert len(order(Entry(200), Entry(200), Entry(LONG))) == 3
+
+
 @pytest.mark.parametrize("backlog", [8, 80, 800])
-def test_a_long_text_runs_however_many_short_ones_keep_coming(backlog: int) -> None:
+def test_a_long_text_waits_only_for_the_short_ones_before_it(backlog: int) -> None:
     """As many short texts as run come anew, so that their queue never ends."""
-    patience_s = 0.5
-    queue = new_queue(patience_s=patience_s)
+    queue = new_queue(patience_s=60.0)
     now_s, long, older = 0.0, Entry(LONG), [Entry(SHORT) for _ in range(backlog)]
     fill(queue, *older, long)
     older_ended_s = 0.0
@@ -189,8 +195,7 @@ def test_a_long_text_runs_however_many_short_ones_keep_coming(backlog: int) -> N
             older_ended_s = now_s
         fill(queue, *(Entry(SHORT, now_s) for _ in batch))
     assert long in batch
-    run_s = COST(BATCH // SHORT, SHORT)
-    assert patience_s < now_s <= max(patience_s, older_ended_s) + 2 * run_s
+    assert now_s == older_ended_s
 
 
 @pytest.mark.parametrize("backlog", [2, 20])
