@@ -150,14 +150,14 @@ async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from service.lines import predict_lines
-    from service.predictor import Predictor
+    from service.loader import load_bundle
     from service.scheduler import Scheduler
     from service.session import cpu_quota
     from service.settings import Settings
     from service.telemetry import Metrics
 
     scheduler = Scheduler()
-    predictor = Predictor(folder, Settings(), cpu_quota(), Metrics(), scheduler)
+    predictor = load_bundle(folder, Settings(), cpu_quota(), Metrics(), scheduler)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed} lines"),

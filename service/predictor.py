@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle import attention_names, read_manifest
+from export.bundle import Manifest, attention_names
 from model.errors import InputError
 from model.preprocess.batch import pad
-from model.preprocess.text import EncodedText
+from model.preprocess.text import EncodedText, TextPreprocessor
 from service.answers import Answer, HeadKind, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
@@ -27,7 +27,6 @@ from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Session, choose_precision
 from service.settings import Settings
 from service.telemetry import Metrics
-from service.tokenizer import load_tokenizer
 
 LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
 LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
@@ -40,6 +39,8 @@ class Predictor:
 
     Args:
         folder: the bundle.
+        manifest: of the bundle.
+        preprocessor: with the tokenizer of the bundle.
         settings: precision and limits.
         threads: of one run of the model.
         metrics: told of every batch.
@@ -52,16 +53,18 @@ class Predictor:
     def __init__(
         self,
         folder: Path,
+        manifest: Manifest,
+        preprocessor: TextPreprocessor,
         settings: Settings,
         threads: int,
         metrics: Metrics,
         scheduler: Scheduler,
     ):
         started_s = time.perf_counter()
-        manifest = self.manifest = read_manifest(folder)
+        self.manifest = manifest
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
-        self._preprocessor = load_tokenizer(folder, manifest)
+        self._preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
         self._session = Session(
             folder,
@@ -79,6 +82,7 @@ class Predictor:
             ),
             manifest.max_length,
             settings.max_batch_positions,
+            time.thread_time if threads == 1 else time.perf_counter,
         )
         self._in_flight = InFlight()
         self._batcher = Batcher(

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import perf_counter
 
 from export.bundle import NAME, BundleError, read_manifest
 from service.answers import Model
 from service.errors import Loading, NoModel, Overloaded, UnknownModel
+from service.loader import load_bundle
 from service.predictor import Predictor
 from service.scheduler import Scheduler
 from service.session import cpu_quota
@@ -17,6 +19,8 @@ from service.telemetry import Metrics
 from service.watch import GONE, Signature, scan, signature, watch
 
 logger = logging.getLogger(__name__)
+
+LAST = 19  # the priority (nice) of loading while others are answered
 
 
 class Registry:
@@ -199,13 +203,15 @@ class Registry:
             described["refused"] = self.refused[manifest.name]
         return described
 
-    def _build(self, name: str) -> Predictor:
+    def _build(self, name: str, nice: int = 0) -> Predictor:
         folder = self._settings.bundles / name
         found = read_manifest(folder).name
         if found != name:
             raise BundleError(f"{folder}: its manifest is of {found}; name the folder so")
         started_s = perf_counter()
-        new = Predictor(folder, self._settings, self._threads, self._metrics, self._scheduler)
+        new = load_bundle(
+            folder, self._settings, self._threads, self._metrics, self._scheduler, nice
+        )
         again = "reloaded" if name in self.predictors else "loaded"
         seconds = perf_counter() - started_s
         told = (again, name, new.manifest.version, new.precision, seconds)
@@ -214,13 +220,17 @@ class Registry:
 
     async def _load(self, name: str) -> Predictor:
         self._note(name, signature(self._settings.bundles / name))
+        loader = ThreadPoolExecutor(1, "loader")  # of its own, as it gives way for good
         try:
-            new = await asyncio.to_thread(self._build, name)
+            loop = asyncio.get_running_loop()
+            new = await loop.run_in_executor(loader, self._build, name, LAST)
         except BundleError as error:
             # Whoever reads of models need not know where they are kept.
             self.refused[name] = str(error).replace(f"{self._settings.bundles}/", "")
             logger.warning("refused %s: %s", name, error)
             raise
+        finally:
+            loader.shutdown(wait=False)
         self.refused.pop(name, None)
         self.withheld.discard(name)
         old = self.predictors.get(name)

@@ -74,7 +74,12 @@ class Scheduler:
         finish()
 
     def _work(self) -> None:
-        nice = max(NICE, os.getpriority(os.PRIO_PROCESS, 0))  # less than now is not permitted
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        give_way(NICE)
         while (job := self._jobs.get()) is not None:
             job()
+
+
+def give_way(nice: int) -> None:
+    """Lower the priority of this thread, for good: to get it back is not permitted."""
+    nice = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -238,11 +238,11 @@ def test_changes_come_one_after_the_other(client: Client) -> None:
     building: list[str] = []
     build = registry._build
 
-    def watch(name: str) -> Any:
+    def watch(name: str, nice: int) -> Any:
         assert building == []
         building.append(name)
         try:
-            return build(name)
+            return build(name, nice)
         finally:
             building.remove(name)
 

@@ -1,13 +1,11 @@
 """What a run costs, measured with a clock that only runs of the model move."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import cost
 from service.cost import Cost, calibrate
 
 PARTS = st.builds(Cost, st.floats(1e-5, 1e-2), st.floats(1e-5, 1e-3), st.floats(1e-6, 1e-4))
@@ -26,9 +24,7 @@ class Machine:
         self.shapes.append((texts, length))
 
     def calibrate(self, max_length: int = 512, max_positions: int = 512) -> Cost:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cost, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
-            return calibrate(self.run, max_length, max_positions)
+        return calibrate(self.run, max_length, max_positions, lambda: self.now_s)
 
 
 def parts(found: Cost) -> tuple[float, float, float]:
