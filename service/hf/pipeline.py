@@ -15,10 +15,11 @@ from service.attention import Floats
 from service.caller import Caller
 from service.errors import Fault, InvalidRequest, MissingHead
 from service.hf import text_classification, token_classification
-from service.hf.chunks import SPECIAL, encode_chunks
-from service.predictor import LOOP_CHARACTERS, LOOP_FLOATS, Predictor, call
+from service.hf.chunks import SPECIAL, Chunker
+from service.predictor import LOOP_FLOATS, Predictor, call
 from service.schemas import Parameters, PipelineRequest
 
+LOOP_POSITIONS = 300  # more than these are decoded off the event loop: some milliseconds
 # Of one text: what it became and the head's logits, one or more chunks.
 Chunks = Sequence[tuple[EncodedText, Floats]]
 Answered = list[Entity] | list[Class]
@@ -71,14 +72,9 @@ async def answer(
     head = choose_head(model.manifest, head_name, parameters)
     task = TASKS[head.kind]
     check_stride(model.manifest, parameters)
-    counts: list[int] = []  # of chunks
-
-    def encode(text: str) -> list[EncodedText]:
-        chunks = encode_chunks(model.preprocessor, parameters.stride, text)
-        counts.append(len(chunks))
-        return chunks
-
-    computed = await model.compute(asked.inputs, None, caller, encode)
+    most = model.settings.max_request_positions
+    chunker = Chunker(model.preprocessor, parameters.stride, most)
+    computed = await model.compute(asked.inputs, None, caller, chunker.encode)
     started_s = time.perf_counter()
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
     chunks = iter([(encoded, outputs.logits[head.name]) for encoded, outputs in computed])
@@ -92,10 +88,11 @@ async def answer(
                 text,
                 list(islice(chunks, count)),
             )
-            for text, count in zip(texts, counts, strict=True)
+            for text, count in zip(texts, chunker.counts, strict=True)
         ]
 
-    large = sum(map(len, texts)) > LOOP_CHARACTERS or len(texts) * len(head.labels) > LOOP_FLOATS
+    positions = sum(len(encoded.token_ids) for encoded, _ in computed)
+    large = positions > LOOP_POSITIONS or len(texts) * len(head.labels) > LOOP_FLOATS
     answers = await call(large, decode)
     caller.stages["decode"] = time.perf_counter() - started_s
     return answers if task.nested or asked.inputs is texts else answers[0]
@@ -120,7 +117,7 @@ def choose_head(manifest: Manifest, name: str | None, parameters: Parameters) ->
         f"{head.name} takes {', '.join(sorted(TASKS[head.kind].parameters))}" for head in heads
     )
     given = " and ".join(sorted(parameters.given))
-    raise InvalidRequest([{"loc": ["parameters"], "message": f"{given} for no head: {takes}"}])
+    raise InvalidRequest([{"loc": ["parameters"], "message": f"no head takes {given}: {takes}"}])
 
 
 def check_stride(manifest: Manifest, parameters: Parameters) -> None:

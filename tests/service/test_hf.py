@@ -1,5 +1,6 @@
 """/hf beside transformers: the same weights, asked through Hugging Face's own client."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import close_session
 from hypothesis import given
 from hypothesis import settings as profile
@@ -32,7 +34,7 @@ from model.config import HeadConfig, ModelConfig
 from model.data.examples import Example
 from model.network import Network
 from model.recipe import SPECIAL, train_tokenizer
-from service.predictor import LOOP_CHARACTERS
+from service.hf.pipeline import LOOP_POSITIONS
 from tests.service.conftest import HEADS, LAYERS, MAX_LENGTH, write_network
 from tests.service.process import serving
 
@@ -60,7 +62,7 @@ TEXTS = [
     " ",
     "\u200b",
 ]
-LONG = (WRITTEN + " ") * 4
+LONG = WRITTEN + " " + WRITTEN[:60]
 
 
 def bytes_tokenizer() -> str:
@@ -153,7 +155,9 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def url(theirs: SimpleNamespace) -> Iterator[str]:
     """Of the service."""
-    with serving(theirs.folder, precision="fp32", threads="1") as (_, address):
+    with serving(
+        theirs.folder, precision="fp32", threads="1", timeout_s="600", max_request_positions="30000"
+    ) as (_, address):
         yield address
     close_session()
 
@@ -197,15 +201,15 @@ def test_long_texts_are_read_in_chunks_as_by_a_pipeline(
 ) -> None:
     client = InferenceClient(model=f"{url}/hf/{kind}/entities")
     options = {"aggregation_strategy": strategy, "stride": stride}
-    asked = ["noon", LONG, "", WRITTEN]
+    asked = ["noon", LONG, "", TEXTS[0]]
     expected = [entities(theirs, kind, text, **options) for text in asked]
-    assert len(expected[1]) > 50
+    assert len(expected[1]) > 20
     assert plain(client.token_classification(asked, **options)) == expected
 
 
 def test_a_text_that_is_decoded_beside_the_event_loop(url, theirs) -> None:
     text = (WRITTEN + " ") * 25
-    assert len(text) > LOOP_CHARACTERS
+    assert len(text.split()) > LOOP_POSITIONS
     options = {"aggregation_strategy": "average", "stride": 11}
     client = InferenceClient(model=f"{url}/hf/pieces")
     assert plain(client.token_classification(text, **options)) == entities(
@@ -265,3 +269,34 @@ def test_without_parameters_they_are_those_that_the_inference_api_documents(url,
     expected = plain(theirs.texts["pieces"](TEXTS[0], top_k=None))
     assert plain(client.text_classification(TEXTS[0])) == expected
     assert len(expected) == len(INTENT.labels)
+
+
+@pytest.mark.parametrize(
+    ("path", "task", "arguments", "message"),
+    [
+        ("huge", "token", {}, "there is no model 'huge'; there are bytes, pieces"),
+        ("pieces/tags", "token", {}, "pieces has no head 'tags'; it has entities, intent"),
+        ("pieces", "token", {"aggregation_strategy": "mean"}, "'none', 'simple', 'first'"),
+        ("pieces", "token", {"text": LONG}, "positions; at most 41 are allowed, or more"),
+        ("pieces", "token", {"text": None}, "inputs: Field required"),
+        ("pieces", "text", {"top_k": "all"}, "parameters.top_k: Input should be a valid integer"),
+        ("pieces/entities", "text", {"top_k": 3}, "entities takes aggregation_strategy"),
+    ],
+)
+def test_the_clients_error_says_what_is_wrong(
+    url, path: str, task: str, arguments: dict[str, Any], message: str
+) -> None:
+    ask = getattr(InferenceClient(model=f"{url}/hf/{path}"), f"{task}_classification")
+    with pytest.raises(HfHubHTTPError, match=re.escape(message)):
+        ask(**{"text": "noon"} | arguments)
+
+
+def test_the_clients_token_is_the_key(theirs) -> None:
+    with serving(theirs.folder, api_keys="me:hf_secret") as (_, url):
+        for token, answered in (("hf_secret", True), ("hf_other", False)):
+            client = InferenceClient(model=f"{url}/hf/pieces/intent", token=token)
+            if answered:
+                assert len(client.text_classification("noon", top_k=2)) == 2
+                continue
+            with pytest.raises(HfHubHTTPError, match="key"):
+                client.text_classification("noon")
