@@ -2,7 +2,7 @@
 
 from typing import Literal, NotRequired
 
-from pydantic import ConfigDict, with_config
+from pydantic import ConfigDict, RootModel, with_config
 from typing_extensions import TypedDict
 
 from service.errors import Fault
@@ -51,6 +51,29 @@ class Class(TypedDict):
 
     label: str
     score: float
+
+
+@with_config(DESCRIBED)
+class Entity(TypedDict):
+    """What a token-classification pipeline finds."""
+
+    entity: NotRequired[str]
+    """A piece's label; with the strategy `none` alone."""
+    entity_group: NotRequired[str]
+    """What its pieces' labels have in common: city, of B-city and I-city."""
+    score: float
+    index: NotRequired[int]
+    """The piece's position; with the strategy `none` alone."""
+    word: str
+    """As the tokenizer writes it."""
+    start: int
+    """Where it starts in the given text, in Unicode code points."""
+    end: int
+    """Where it ends, exclusive."""
+
+
+class PipelineAnswer(RootModel[list[Entity] | list[list[Entity]] | list[list[Class]]]):
+    """Entities of one text, or of each; classes of each text."""
 
 
 @with_config(DESCRIBED)

@@ -17,7 +17,7 @@ from service.keys import AdminKey, ApiKeys
 from service.lifecycle import Lifecycle
 from service.logs import log_request
 from service.registry import Registry
-from service.routes import docs, health, models, v1
+from service.routes import docs, health, hf, models, v1
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -76,7 +76,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
         app.state.registry.load_all()
     envelope = app.envelope = Envelope(
         super(Service, app).__call__,
-        v1.endpoints(app.state.registry),
+        v1.endpoints(app.state.registry) | hf.endpoints(app.state.registry),
         settings,
         app.state.metrics,
         app.state.lifecycle,
@@ -91,6 +91,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app.add_exception_handler(errors.ServiceError, problems.failure)
     app.add_exception_handler(Exception, problems.failure)
     app.include_router(v1.router)
+    app.include_router(hf.router)
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(docs.router)

@@ -4,23 +4,33 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.answers import Answer, Health, Model, Models, Problem, Unloaded
+from service.answers import Answer, Health, Model, Models, PipelineAnswer, Problem, Unloaded
 from service.problems import MEDIA_TYPE, PROBLEMS
-from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, PredictRequest
+from service.schemas import (
+    AttentionRequest,
+    ClassifyRequest,
+    LabelRequest,
+    PipelineRequest,
+    PredictRequest,
+)
 
 EXAMPLE = "book a table for two in rome tomorrow at noon"
 REFERENCE = "#/components/schemas/{model}"
 SCHEMAS = (
     *(PredictRequest, LabelRequest, ClassifyRequest, AttentionRequest),
+    *(PipelineRequest, PipelineAnswer),
     *(Answer, Models, Model, Unloaded, Health, Problem),
 )
 
 
 def describe(
-    answer: type, request: type | None = None, media: str = "application/json"
+    answer: type,
+    request: type | None = None,
+    media: str = "application/json",
+    problems: str = MEDIA_TYPE,
 ) -> dict[str, Any]:
     """Arguments for a route: what it answers, what it is sent, how it fails."""
-    problem = _content(Problem, MEDIA_TYPE)
+    problem = _content(Problem, problems)
     responses: dict[int | str, Any] = {200: {"description": "Answered", **_content(answer, media)}}
     if request is None:
         return {"responses": responses | {"default": {"description": "A problem", **problem}}}

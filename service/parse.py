@@ -15,18 +15,19 @@ from service.errors import (
     UnknownEncoding,
 )
 from service.exchange import Exchange
-from service.schemas import TAGS, AttentionOptions, Options, Part, Request, Words
+from service.schemas import TAGS, AttentionOptions, Options, Parameters, Part, Words
 
 MAX_FAULTS = 10
 OBJECTS: dict[str, type[Part]] = {
     "inputs": Words,
     "options": Options,
     "attention": AttentionOptions,
+    "parameters": Parameters,
 }
 SURROGATE_ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL
 )
-AnyRequest = TypeVar("AnyRequest", bound=Request)
+AnyRequest = TypeVar("AnyRequest", bound=Part)
 
 
 async def read_body(exchange: Exchange) -> bytes:
@@ -77,7 +78,7 @@ def parse(kind: type[AnyRequest], body: bytes) -> AnyRequest:
     return parse(kind, repaired)
 
 
-def _fault(kind: type[Request], detail: ErrorDetails) -> Fault:
+def _fault(kind: type[Part], detail: ErrorDetails) -> Fault:
     loc = [part for part in detail["loc"] if part not in TAGS.values()]
     fault: Fault = {"loc": loc, "message": detail["msg"]}
     if detail["type"] == "extra_forbidden":

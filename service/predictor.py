@@ -46,6 +46,10 @@ class Predictor:
         metrics: told of every batch.
         scheduler: runs it, and other models.
 
+    Attributes:
+        manifest, precision, settings: of what is served.
+        preprocessor: encodes its inputs.
+
     Raises:
         BundleError: it cannot be used.
     """
@@ -64,7 +68,7 @@ class Predictor:
         self.manifest = manifest
         self.precision = choose_precision(manifest, settings.precision)
         self.settings = settings
-        self._preprocessor = preprocessor
+        self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
         self._session = Session(
             folder,
@@ -72,7 +76,7 @@ class Predictor:
             self.precision,
             threads,
             settings.max_batch_positions,
-            self._preprocessor.tokens - 1,
+            self.preprocessor.tokens - 1,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
@@ -127,11 +131,11 @@ class Predictor:
                 for source in (inputs if isinstance(inputs, list) else [inputs])
             ]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-            encoded = await _call(large, self._encode, sources, many)
+            encoded = await call(large, self._encode, sources, many)
             large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, selection, False, caller)
             started_s = time.perf_counter()
-            results = await _call(large, self._results, sources, queries, outputs, kinds, options)
+            results = await call(large, self._results, sources, queries, outputs, kinds, options)
             caller.stages["decode"] = time.perf_counter() - started_s
             return {
                 "model": self.manifest.name,
@@ -142,16 +146,18 @@ class Predictor:
 
     async def compute(
         self,
-        inputs: Sequence[Source] | Sequence[NDArray[np.int64]],
+        inputs: str | Sequence[Source] | Sequence[NDArray[np.int64]],
         attention: AttentionOptions | None,
         caller: Caller,
+        encode_text: Callable[[str], list[EncodedText]] | None = None,
     ) -> list[tuple[EncodedText, Outputs]]:
         """The logits of all heads, for all inputs or for none; and what the inputs became.
 
         Args:
-            inputs: texts, words or token ids (length,), special ones included.
+            inputs: texts, words or token ids (length,), special ones included; or one text.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
+            encode_text: makes one or more inputs of a text, where not the preprocessor shall.
 
         Raises:
             ServiceError: as `predict`.
@@ -159,9 +165,11 @@ class Predictor:
         with self._in_flight:
             self._begin(caller)
             selection = select(attention, self.manifest.attention) if attention else None
-            sources = [source for source in inputs if isinstance(source, str | list)]
-            large = check_sources(sources, True, self.settings) > LOOP_CHARACTERS
-            encoded = await _call(large, self._encode, inputs, True)
+            many = not isinstance(inputs, str)
+            given = inputs if many else [inputs]
+            sources = [source for source in given if isinstance(source, str | list)]
+            large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
+            encoded = await call(large, self._encode, given, many, encode_text)
             check_positions(encoded, selection, self.settings)
             _, outputs = await self._compute(encoded, selection, True, caller)
             return list(zip(encoded, outputs, strict=True))
@@ -194,17 +202,22 @@ class Predictor:
             raise MissingHead([{"loc": ["model"], "message": message}])
 
     def _encode(
-        self, sources: Sequence[Source | NDArray[np.int64]], many: bool
+        self,
+        sources: Sequence[Source | NDArray[np.int64]],
+        many: bool,
+        encode_text: Callable[[str], list[EncodedText]] | None = None,
     ) -> list[EncodedText]:
         encoded = []
         for index, source in enumerate(sources):
             try:
-                if isinstance(source, str):
-                    encoded.append(self._preprocessor.encode_text(source))
+                if isinstance(source, str) and encode_text:
+                    encoded.extend(encode_text(source))
+                elif isinstance(source, str):
+                    encoded.append(self.preprocessor.encode_text(source))
                 elif isinstance(source, list):
-                    encoded.append(self._preprocessor.encode_words(source))
+                    encoded.append(self.preprocessor.encode_words(source))
                 else:
-                    encoded.append(self._preprocessor.take_ids(source))
+                    encoded.append(self.preprocessor.take_ids(source))
             except InputError as error:
                 fault: Fault = {"loc": locate(index, many), "message": str(error)}
                 raise InvalidInput([fault]) from error
@@ -253,7 +266,7 @@ class Predictor:
         if query.selection and outputs.weights is not None:
             heads = query.selection.heads
             result["attention"] = {
-                "positions": name_positions(source, query.encoded, self._preprocessor),
+                "positions": name_positions(source, query.encoded, self.preprocessor),
                 "layers": list(query.selection.layers),
                 "heads": heads if heads == "mean" else list(heads),
                 "weights": to_json(outputs.weights),  # type: ignore[typeddict-item]  # is JSON already
@@ -261,7 +274,7 @@ class Predictor:
         return result
 
 
-async def _call(elsewhere: bool, function: Callable[..., Value], *arguments: Any) -> Value:
+async def call(elsewhere: bool, function: Callable[..., Value], *arguments: Any) -> Value:
     """Call in a worker thread, so that the event loop goes on, or at once."""
     if elsewhere:
         return await asyncio.to_thread(function, *arguments)

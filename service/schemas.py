@@ -1,6 +1,6 @@
-"""The JSON that /v1 is asked with."""
+"""The JSON that /v1 and /hf are asked with."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
@@ -97,3 +97,43 @@ class AttentionRequest(Request):
 
     attention: AttentionOptions = AttentionOptions()
     """By default the last layer, all its attention heads."""
+
+
+Texts = Annotated[list[str], Field(min_length=1, fail_fast=True), Tag(LIST)]
+
+
+class Parameters(Part):
+    """What a pipeline takes; null is as if it were not there."""
+
+    aggregation_strategy: Literal["none", "simple", "first", "average", "max"] | None = None
+    """Of token-classification: how pieces become words and entities; by default `simple`."""
+
+    ignore_labels: list[str] | None = None
+    """Of token-classification: labels to leave out; by default `O`."""
+
+    stride: int | None = Field(default=None, ge=0)
+    """Of token-classification: cut a text that is too long into chunks; the pieces two share."""
+
+    function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
+    """Of text-classification: makes scores of logits; by default `softmax`."""
+
+    top_k: int | None = Field(default=None, ge=1)
+    """Of text-classification: the number of best classes to answer; by default all."""
+
+    @property
+    def given(self) -> set[str]:
+        """The names of those that are there."""
+        return {name for name, value in self if value is not None}
+
+
+class PipelineRequest(Part):
+    """One or many texts, as Hugging Face's inference API takes them."""
+
+    inputs: Annotated[Text | Texts, _either("an input is text, or there is a list of them")]
+    """One text or a list of them."""
+
+    parameters: Parameters = Parameters()
+    """What the head's task takes."""
+
+    options: dict[str, Any] = {}
+    """Taken, and of no effect."""

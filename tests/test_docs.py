@@ -1,5 +1,6 @@
 """What the docs say is so: commands are run, answers compared, settings counted."""
 
+import doctest
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import close_session
 
 from service.settings import Settings
 
@@ -17,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCORE = 0.02
+SCORES = re.compile(r"(?<![\d.])[01]\.\d+(?![\d.])")
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -80,6 +83,44 @@ def test_the_docs_curls_answer_as_shown(url: str, page: str, command: str, answe
     command = command.replace("http://127.0.0.1:8000", url)
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
     assert same(json.loads(done.stdout), json.loads(answer)), done.stdout
+
+
+class Near(doctest.OutputChecker):
+    """Takes scores within SCORE for equal."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        shown, found = SCORES.findall(want), SCORES.findall(got)
+        near = len(shown) == len(found) and all(
+            abs(float(ours) - float(score)) <= SCORE
+            for ours, score in zip(found, shown, strict=True)
+        )
+        return near and super().check_output(
+            SCORES.sub("0.", want), SCORES.sub("0.", got), optionflags
+        )
+
+
+def consoles() -> dict[str, str]:
+    """By page, what its Python consoles show."""
+    shown = {
+        page.name: "\n".join(block for _, block in blocks(page) if block.startswith(">>> "))
+        for page in PAGES
+    }
+    return {name: console for name, console in shown.items() if console}
+
+
+@pytest.mark.parametrize(("page", "console"), consoles().items())
+def test_the_docs_python_answers_as_shown(url: str, page: str, console: str) -> None:
+    console = console.replace("http://127.0.0.1:8000", url)
+    examples = doctest.DocTestParser().get_doctest(console, {}, page, page, 0)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    report: list[str] = []
+    doctest.DocTestRunner(Near(), optionflags=flags).run(examples, out=report.append)
+    close_session()
+    assert not report, "".join(report)
+
+
+def test_the_hugging_face_page_shows_python() -> None:
+    assert "hugging-face.md" in consoles()
 
 
 def test_the_readme_shows_a_curl_and_its_answer() -> None:

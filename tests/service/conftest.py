@@ -110,6 +110,13 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
     ).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)  # so that answers differ from input to input
+    write_network(network, folder, tokenizer)
+    return network
+
+
+def write_network(network: Network, folder: Path, tokenizer: str) -> None:
+    """Write a network, of the sizes above, as a bundle named as the folder."""
+    heads = network.config.heads
     folder.mkdir()
     graph = to_onnx(network, folder / "model.fp32.onnx")
     (folder / "model.int8.onnx").write_bytes(to_int8(graph).SerializeToString())
@@ -143,7 +150,6 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
         tools={},
     )
     write_manifest(manifest, folder)
-    return network
 
 
 @pytest.fixture(scope="session")
