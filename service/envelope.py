@@ -22,7 +22,7 @@ from service.telemetry import Metrics
 LOG = logging.getLogger("regard")
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")  # visible ASCII
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-ALWAYS_OPEN = ("/health/", "/metrics")
+ALWAYS_OPEN = ("/health/", "/v2/health/", "/metrics")
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32_768
 
@@ -100,9 +100,8 @@ class Envelope:
         except Exception as error:
             await self._fail(error, scope["path"], answer)
         route = getattr(scope.get("route"), "path", "other") if endpoint is None else path
-        self._metrics.record_request(
-            route, answer.status, perf_counter() - started_s, answer.stages
-        )
+        seconds, model = perf_counter() - started_s, caller.model if caller else None
+        self._metrics.record_request(route, answer.status, seconds, answer.stages, model)
         if self._observers:
             id = answer.id.decode()
             finished = Finished(

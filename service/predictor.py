@@ -13,7 +13,7 @@ from export.bundle import attention_names, read_manifest
 from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText
-from service.answers import Answer, HeadKind, Result
+from service.answers import Answer, HeadKind, Position, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.caller import Caller
@@ -123,11 +123,11 @@ class Predictor:
                 for source in (inputs if isinstance(inputs, list) else [inputs])
             ]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-            encoded = await _call(large, self._encode, sources, many)
+            encoded = await call(large, self._encode, sources, many)
             large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, selection, False, caller)
             started_s = time.perf_counter()
-            results = await _call(large, self._results, sources, queries, outputs, kinds, options)
+            results = await call(large, self._results, sources, queries, outputs, kinds, options)
             caller.stages["decode"] = time.perf_counter() - started_s
             return {
                 "model": self.manifest.name,
@@ -141,13 +141,15 @@ class Predictor:
         inputs: Sequence[Source] | Sequence[NDArray[np.int64]],
         attention: AttentionOptions | None,
         caller: Caller,
+        raw: bool = True,
     ) -> list[tuple[EncodedText, Outputs]]:
-        """The logits of all heads, for all inputs or for none; and what the inputs became.
+        """What all heads give, for all inputs or for none; and what the inputs became.
 
         Args:
             inputs: texts, words or token ids (length,), special ones included.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
+            raw: logits are asked for, not what they mean.
 
         Raises:
             ServiceError: as `predict`.
@@ -157,10 +159,14 @@ class Predictor:
             selection = select(attention, self.manifest.attention) if attention else None
             sources = [source for source in inputs if isinstance(source, str | list)]
             large = check_sources(sources, True, self.settings) > LOOP_CHARACTERS
-            encoded = await _call(large, self._encode, inputs, True)
+            encoded = await call(large, self._encode, inputs, True)
             check_positions(encoded, selection, self.settings)
-            _, outputs = await self._compute(encoded, selection, True, caller)
+            _, outputs = await self._compute(encoded, selection, raw, caller)
             return list(zip(encoded, outputs, strict=True))
+
+    def name_positions(self, source: Source, encoded: EncodedText) -> list[Position]:
+        """What each position of an input is a piece of."""
+        return name_positions(source, encoded, self._preprocessor)
 
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
@@ -245,7 +251,7 @@ class Predictor:
         if query.selection and outputs.weights is not None:
             heads = query.selection.heads
             result["attention"] = {
-                "positions": name_positions(source, query.encoded, self._preprocessor),
+                "positions": self.name_positions(source, query.encoded),
                 "layers": list(query.selection.layers),
                 "heads": heads if heads == "mean" else list(heads),
                 "weights": to_json(outputs.weights),  # type: ignore[typeddict-item]  # is JSON already
@@ -253,7 +259,7 @@ class Predictor:
         return result
 
 
-async def _call(elsewhere: bool, function: Callable[..., Value], *arguments: Any) -> Value:
+async def call(elsewhere: bool, function: Callable[..., Value], *arguments: Any) -> Value:
     """Call in a worker thread, so that the event loop goes on, or at once."""
     if elsewhere:
         return await asyncio.to_thread(function, *arguments)
