@@ -8,7 +8,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from service.errors import Fault, InvalidRequest, TooLarge, Unsupported
+from service.errors import Fault, InvalidRequest, TooLarge
 from service.limits import Source
 from service.oip.schemas import InferRequest, InputTensor, Parameters
 from service.oip.surface import INPUTS, WAYS, Surface
@@ -63,7 +63,6 @@ def check(
     Raises:
         InvalidRequest: the model has no such tensors, or they are not as they say.
         TooLarge: they are larger than allowed.
-        Unsupported: a parameter asks for what is not there.
     """
     way = _find_way([tensor.name for tensor in asked.inputs])
     values: dict[str, Values] = {}
@@ -115,8 +114,6 @@ def _check_spec(tensor: InputTensor) -> None:
         raise refuse(["inputs", tensor.name, "shape"], found)
     if not tensor.shape[0]:
         raise refuse(["inputs", tensor.name, "shape"], "there is nothing in it")
-    if "shared_memory_region" in tensor.parameters:
-        raise Unsupported("tensors in shared memory are not taken; send them in the body")
 
 
 def _split_words(words: list[str], counts: NDArray[Any]) -> list[list[str]]:
@@ -180,8 +177,6 @@ def _find_wanted(asked: InferRequest, surface: Surface, way: str) -> list[Wanted
             found = "is none, or asked for twice; of " + way.replace("_", " ") + " there are "
             fault: Fault = {"loc": loc, "message": found + ", ".join(there), "allowed": [*there]}
             raise InvalidRequest([fault])
-        if "shared_memory_region" in output.parameters:
-            raise Unsupported("tensors in shared memory are not given; they are in the body")
         classes = output.parameters.get("classification", 0)
         if type(classes) is not int or not 0 <= classes <= MAX_CLASSES:
             found = f"{classes!r:.20} is no number up to {MAX_CLASSES}"

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from service.errors import BodyIncomplete, BodyTooLarge
+from service.errors import BodyIncomplete, BodyTooLarge, Unsupported
 from service.exchange import Reply
 from service.oip.schemas import InferRequest
 from service.oip.tensors import Tensor, refuse, write
 from service.parse import parse
 
 HEADER_LENGTH = b"inference-header-content-length"
+SHARED = "shared_memory_region"
 ENCODINGS = {b"gzip": 31, b"deflate": 15}  # as zlib calls them; deflate is the format of RFC 1950
 WORTHWHILE = 1_024  # smaller answers are not compressed
 LEVEL = 1
@@ -68,9 +69,13 @@ def read_request(
 
     Raises:
         InvalidJson, InvalidRequest: it is none.
+        Unsupported: a tensor is not in the body.
     """
     end = _header_length(headers.get(HEADER_LENGTH), len(body))
     asked = parse(InferRequest, body[:end])
+    for part in (*asked.inputs, *(asked.outputs or ())):
+        if SHARED in part.parameters:
+            raise Unsupported(f"{part.name}: tensors are in the body, never in shared memory")
     contents: list[bytes | None] = []
     for tensor in asked.inputs:
         loc: list[str | int] = ["inputs", tensor.name, "parameters", "binary_data_size"]
