@@ -49,7 +49,9 @@ async def ask(client: InferenceRESTClient, url: str) -> dict[str, Any]:
 
     ids = ("token_ids", np.array([[2, 9, 3], [2, 3, 0]]), "INT64")
     valid = ("valid", np.array([[True, True, True], [True, True, False]]), "BOOL")
-    attention = RequestedOutput("attention", {"layers": "all", "heads": "mean", "binary_data": True})
+    attention = RequestedOutput(
+        "attention", {"layers": "all", "heads": "mean", "binary_data": True}
+    )
     return {
         "live": await client.is_server_live(url),
         "ready": await client.is_server_ready(url),

@@ -135,7 +135,9 @@ def test_attention_of_texts_is_the_networks(triton, tiny) -> None:
 
 def test_classification_is_written_as_triton_writes_it(client, triton) -> None:
     output = http.InferRequestedOutput("intent.probabilities", class_count=3)
-    found = decoded(triton.infer("tiny", [text("noon")], outputs=[output]).as_numpy(output.name())[0])
+    found = decoded(
+        triton.infer("tiny", [text("noon")], outputs=[output]).as_numpy(output.name())[0]
+    )
     request = {"inputs": "noon", "options": {"top_k": 3}}
     classes = client.ask("/v1/predict", request)["results"][0]["classes"]["intent"]
     assert len(found) == 3
