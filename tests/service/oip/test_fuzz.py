@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from typing import Any
 
 from hypothesis import HealthCheck, given
@@ -15,16 +16,18 @@ LENGTH = "inference-header-content-length"
 INPUTS = ("text", "words", "word_counts", "token_ids", "valid")
 OUTPUTS = ("slots.labels", "offsets", "slots", "intent", "intent.probabilities", "attention")
 DATATYPES = ("BYTES", "INT64", "INT32", "BOOL", "FP32", "FP16", "BF16", "STRING", "")
+FAULTS = ("none", "names", "data", "bytes", "tensor", "outputs", "parameters", "length")
 MANY = profile(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
 sizes = st.integers(-1, 6) | st.sampled_from([2**31, 2**63, 10**25])
 scalars = st.none() | st.booleans() | st.integers(-3, 70) | st.floats() | st.text(max_size=8)
 anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4), max_leaves=8)
+words = st.sampled_from(["noon", "in new york", "é \U0001f600"]) | st.text(max_size=9)
 values = {
-    "text": st.text(max_size=9),
-    "words": st.text(max_size=9),
+    "text": words,
+    "words": words,
     "word_counts": st.integers(-1, 4),
-    "token_ids": st.integers(-1, 60),
+    "token_ids": st.integers(0, 60) | st.integers(-1, 99),
     "valid": st.booleans(),
 }
 kinds = dict(zip(INPUTS, ("BYTES", "BYTES", "INT64", "INT64", "BOOL"), strict=True))
@@ -42,25 +45,24 @@ def answered_or_refused(client, content: bytes, headers: dict[str, str]) -> None
 
 
 @st.composite
-def tensors(draw: st.DrawFn, name: str) -> tuple[dict, bytes]:
-    """Mostly right; each part of it may be wrong."""
-    shape = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
-    if name not in ("token_ids", "valid"):
-        shape = shape[:1]
-    count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+def tensors(draw: st.DrawFn, name: str, shape: list[int], fault: str) -> tuple[dict, bytes]:
+    """Right, or with that fault."""
+    count = math.prod(shape)
     data = draw(st.lists(values[name], min_size=count, max_size=count))
+    if fault != "data":
+        data = {"valid": [True] * count, "word_counts": [1] * count}.get(name, data)
     told: dict[str, Any] = {"name": name, "shape": shape, "datatype": kinds[name]}
     content = b""
     if draw(st.booleans()):
         wide = kinds[name] == "BYTES" or all(value >= 0 for value in data)
         content = pack(kinds[name], data) if wide else b"\xff" * 8 * count
-        if draw(st.integers(0, 4)) == 0:
+        if fault == "bytes":
             place = draw(st.integers(0, len(content)))
             content = content[:place] + draw(st.binary(max_size=5)) + content[place + 3 :]
         told["parameters"] = {"binary_data_size": len(content)}
     else:
         told["data"] = data
-    if draw(st.integers(0, 3)) == 0:
+    if fault == "tensor":
         wrong = {
             "shape": st.lists(sizes, max_size=4),
             "datatype": st.sampled_from(DATATYPES),
@@ -75,11 +77,14 @@ def tensors(draw: st.DrawFn, name: str) -> tuple[dict, bytes]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[bytes, dict[str, str]]:
-    ways = [["text"], ["words", "word_counts"], ["token_ids", "valid"]]
-    names = draw(st.sampled_from(ways) | st.lists(st.sampled_from(INPUTS), max_size=3))
-    drawn = [draw(tensors(name)) for name in names]
+    ways = st.sampled_from([["text"], ["words", "word_counts"], ["token_ids", "valid"]])
+    fault = draw(st.sampled_from(FAULTS))
+    names = draw(st.lists(st.sampled_from(INPUTS), max_size=3) if fault == "names" else ways)
+    shape = draw(st.lists(st.integers(1, 4), min_size=2, max_size=2))
+    shapes = {name: shape if name in ("token_ids", "valid") else shape[:1] for name in INPUTS}
+    drawn = [draw(tensors(name, shapes[name], fault)) for name in names]
     head: dict[str, Any] = {"inputs": [told for told, _ in drawn]}
-    if draw(st.booleans()):
+    if fault == "outputs":
         parameters = st.dictionaries(
             st.sampled_from(["binary_data", "classification", "layers", "heads", "x"]), scalars
         )
@@ -87,12 +92,12 @@ def requests(draw: st.DrawFn) -> tuple[bytes, dict[str, str]]:
             {"name": st.sampled_from(OUTPUTS)}, optional={"parameters": parameters}
         )
         head["outputs"] = draw(st.lists(output, max_size=3))
-    if draw(st.integers(0, 3)) == 0:
+    if fault == "parameters":
         names = ["binary_data_output", "attention.layers", "x"]
         head["parameters"] = draw(st.dictionaries(st.sampled_from(names), scalars))
     told = json.dumps(head).encode()
     length = str(len(told))
-    if draw(st.integers(0, 5)) == 0:
+    if fault == "length":
         length = draw(
             st.integers(-2, len(told) + 9).map(str) | st.text("0123456789+-. e", max_size=6)
         )
