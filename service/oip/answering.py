@@ -99,23 +99,24 @@ class _OfText:
         return np.array([len(text.first) for text, _ in self._computed], np.int32)
 
     def _offsets(self, _: str) -> Values:
-        words = [word for text, _ in self._computed for word in text.words or ()]
-        return np.array(words, np.int32).reshape(-1, 2)
+        ends = [end for text, _ in self._computed for word in text.words or () for end in word]
+        return np.array(ends, np.int32).reshape(-1, 2)
 
     def _labels(self, head: str) -> Values:
         if classes := self._surface.classes.get(head):
-            return [classes[best] for best in self._probabilities(head).argmax(axis=1).tolist()]
+            each = [out.classes[head] for _, out in self._computed]
+            return [classes[scores.index(max(scores))] for scores in each]
         labels = self._surface.decoders[head].labels
         return [labels[index] for _, out in self._computed for index in out.labels[head].labels]
 
     def _scores(self, head: str) -> Values:
         if head in self._surface.classes:
-            best: NDArray[np.float32] = self._probabilities(head).max(axis=1)
-            return best
+            best = [max(out.classes[head]) for _, out in self._computed]
+            return np.array(best, np.float32)
         scores = [score for _, out in self._computed for score in out.labels[head].scores]
         return np.array(scores, np.float32)
 
-    def _probabilities(self, head: str) -> NDArray[np.float32]:
+    def _probabilities(self, head: str) -> Values:
         return np.array([out.classes[head] for _, out in self._computed], np.float32)
 
     def _spans(self, head: str) -> Values:
