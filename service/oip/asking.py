@@ -199,6 +199,8 @@ def _flag(parameters: Parameters, name: str, default: bool, loc: list[str | int]
 def _find_attention(
     asked: InferRequest, surface: Surface, wanted: Sequence[Wanted]
 ) -> AttentionOptions | None:
+    if not asked.outputs:
+        return None
     names = {output.name for output in wanted}
     if layers := [number for name, number in surface.layers.items() if name in names]:
         return AttentionOptions(layers=layers)
@@ -209,7 +211,7 @@ def _find_attention(
         for name, value in asked.parameters.items()
         if name.startswith(ATTENTION)
     }
-    for output in asked.outputs or ():
+    for output in asked.outputs:
         if output.name == "attention":
             given |= {k: v for k, v in output.parameters.items() if k not in OF_THE_PROTOCOL}
     return _read_options(given)

@@ -107,5 +107,5 @@ def _write(
         (tensor, wanted.binary) for tensor, wanted in zip(tensors, asked.wanted, strict=True)
     ]
     reply = write_reply(manifest.name, manifest.version, request.id, outputs)
-    encoding = choose_encoding(accepted)
-    return reply if encoding is None else deflate(reply, encoding)
+    encoding = choose_encoding(accepted) if accepted else None
+    return deflate(reply, encoding) if encoding else reply

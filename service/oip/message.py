@@ -112,7 +112,7 @@ def write_reply(
         response["id"] = id
     written = [write(tensor, binary) for tensor, binary in outputs]
     response["outputs"] = [tensor for tensor, _ in written]
-    head = orjson.dumps(response)
+    head = orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
     if not any(binary for _, binary in outputs):
         return Reply(head)
     body = b"".join([head, *(content for _, content in written)])

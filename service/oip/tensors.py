@@ -5,6 +5,7 @@ BYTES is its length as uint32 and then itself.
 """
 
 import math
+import struct
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -26,7 +27,8 @@ DTYPES = {
 }
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
 JSON_TYPES: dict[str, type] = {"BYTES": str, "BOOL": bool, "INT32": int, "INT64": int}
-LENGTH_BYTES = 4  # before an element of BYTES
+LENGTH_BYTES = 4  # before an element of BYTES,
+LENGTH = struct.Struct("<I").pack  # so written
 PIECE = 16_384  # numbers that are written as JSON at once: then others have their turn
 
 
@@ -72,11 +74,13 @@ def write(tensor: Tensor, binary: bool) -> tuple[OutputTensor, bytes]:
     written: OutputTensor = {"name": name, "datatype": datatype, "shape": list(shape)}
     if binary:
         content = _to_bytes(values)
-        return written | {"parameters": {"binary_data_size": len(content)}}, content
+        written["parameters"] = {"binary_data_size": len(content)}
+        return written, content
     if datatype == "FP16":
         raise refuse(["outputs", name], "FP16 is not for JSON; ask for it with binary_data")
     data = values if isinstance(values, list) else _to_json(values.reshape(-1))
-    return written | {"data": data}, b""  # type: ignore[return-value]  # is JSON already
+    written["data"] = data  # type: ignore[typeddict-item]  # orjson takes arrays, and JSON itself
+    return written, b""
 
 
 def _loc(tensor: InputTensor) -> list[str | int]:
@@ -136,12 +140,12 @@ def _to_bytes(values: Values) -> bytes:
     if not isinstance(values, list):
         return values.tobytes()
     encoded = [value.encode() for value in values]
-    return b"".join(
-        chain.from_iterable((len(e).to_bytes(LENGTH_BYTES, "little"), e) for e in encoded)
-    )
+    return b"".join([LENGTH(len(element)) + element for element in encoded])
 
 
-def _to_json(flat: NDArray[Any]) -> orjson.Fragment:
+def _to_json(flat: NDArray[Any]) -> NDArray[Any] | orjson.Fragment:
+    if len(flat) <= PIECE:
+        return flat
     pieces = (
         orjson.dumps(flat[start : start + PIECE], option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
         for start in range(0, len(flat), PIECE)
