@@ -45,6 +45,9 @@ class Predictor:
         metrics: told of every batch.
         scheduler: runs it, and other models.
 
+    Attributes:
+        in_flight: `close` waits until nobody is inside.
+
     Raises:
         BundleError: it cannot be used.
     """
@@ -80,7 +83,7 @@ class Predictor:
             manifest.max_length,
             settings.max_batch_positions,
         )
-        self._in_flight = InFlight()
+        self.in_flight = InFlight()
         self._batcher = Batcher(
             self._run,
             scheduler,
@@ -113,7 +116,7 @@ class Predictor:
             Unavailable: the queue is full, or the service is being stopped.
             DeadlineExceeded, ClientLeft: see `Batcher.submit`.
         """
-        with self._in_flight:  # from here on `close` waits: nothing was awaited before
+        with self.in_flight:  # from here on `close` waits: nothing was awaited before
             self._begin(caller)
             self._check_heads(kinds)
             selection = select(attention, self.manifest.attention) if attention else None
@@ -154,7 +157,7 @@ class Predictor:
         Raises:
             ServiceError: as `predict`.
         """
-        with self._in_flight:
+        with self.in_flight:
             self._begin(caller)
             selection = select(attention, self.manifest.attention) if attention else None
             sources = [source for source in inputs if isinstance(source, str | list)]
@@ -170,7 +173,7 @@ class Predictor:
 
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
-        await self._in_flight.wait_idle()
+        await self.in_flight.wait_idle()
         await self._batcher.close()
 
     def _begin(self, caller: Caller) -> None:

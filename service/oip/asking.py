@@ -224,10 +224,10 @@ def _read_options(given: Mapping[str, Any]) -> AttentionOptions:
         return AttentionOptions.model_validate(options)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
-    name, message = detail["loc"][0], detail["msg"]
+    message = detail["msg"]
     if detail["type"] == "extra_forbidden":
         message = f"unknown; there are {', '.join(AttentionOptions.model_fields)}"
-    raise refuse(["outputs", "attention", name], message)
+    raise refuse(["outputs", "attention", *detail["loc"][:1]], message)
 
 
 def _unfold(name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
+from service.caller import Caller
 from service.errors import Fault, RequestError
 from service.exchange import Exchange, Reply
 from service.oip.answering import Computed, answer
@@ -42,16 +43,14 @@ class Infer:
         body = await read_body(exchange, ENCODINGS)
         path, headers, caller = exchange.parameters, exchange.headers, exchange.caller
         predictor = self._registry.get(path["model"], path.get("version"))
-        surface = self.surface(predictor)
-        large = len(body) > LOOP_BYTES or b"content-encoding" in headers
-        request, asked = await call(large, _read, body, headers, surface, exchange.settings)
-        timeout_s = read_timeout(request.parameters)
-        if timeout_s is not None:
-            caller.deadline_s = min(caller.deadline_s, time.perf_counter() + timeout_s)
-        try:
-            computed = await predictor.compute(asked.sources, asked.attention, caller, asked.raw)
-        except RequestError as error:
-            raise type(error)([_relocate(fault, asked.way) for fault in error.faults]) from error
+        with predictor.in_flight:  # while what was asked is read, too
+            surface = self.surface(predictor)
+            large = len(body) > LOOP_BYTES or b"content-encoding" in headers
+            request, asked = await call(large, _read, body, headers, surface, exchange.settings)
+            timeout_s = read_timeout(request.parameters)
+            if timeout_s is not None:
+                caller.deadline_s = min(caller.deadline_s, time.perf_counter() + timeout_s)
+            computed = await _compute(predictor, asked, caller)
         started_s = time.perf_counter()
         large |= _floats(computed) > LOOP_FLOATS
         accepted = headers.get(b"accept-encoding", b"")
@@ -65,6 +64,13 @@ class Infer:
         if surface is None:
             surface = self._surfaces[predictor] = Surface(predictor.manifest)
         return surface
+
+
+async def _compute(predictor: Predictor, asked: Asked, caller: Caller) -> Computed:
+    try:
+        return await predictor.compute(asked.sources, asked.attention, caller, asked.raw)
+    except RequestError as error:
+        raise type(error)([_relocate(fault, asked.way) for fault in error.faults]) from error
 
 
 def _read(

@@ -27,6 +27,7 @@ def _is_scalar(value: object) -> object:
 
 
 Parameter = Annotated[Any, AfterValidator(_is_scalar), WithJsonSchema(SCALAR)]
+Name = Annotated[str, Field(max_length=100)]
 Parameters = dict[str, Parameter]
 
 
@@ -35,7 +36,7 @@ class InputTensor(BaseModel):
 
     model_config = LOOSE
 
-    name: str
+    name: Name
     shape: list[Annotated[int, Field(ge=0)]]
     datatype: str
     parameters: Parameters = {}
@@ -49,7 +50,7 @@ class RequestedOutput(BaseModel):
 
     model_config = LOOSE
 
-    name: str
+    name: Name
     parameters: Parameters = {}
     """`binary_data`, `classification`; of `attention` also what `/v1` calls `attention`."""
 

@@ -71,6 +71,7 @@ def outputs(name: str = "intent.labels", **parameters: Any) -> dict:
         ({"inputs": [text("noon") | {"datatype": "FP16"}]}, "FP16; BYTES is allowed"),
         ({"inputs": [text("noon") | {"datatype": "BF16"}]}, "BF16; BYTES is allowed"),
         ({"inputs": [text("noon") | {"name": "texts"}]}, "texts; the inputs are text; or "),
+        ({"inputs": [text("noon") | {"name": "x" * 101}]}, "inputs.0.name: String should have"),
         ({"inputs": [text("noon")] * 2}, "text, text; the inputs are"),
         ({"inputs": [text("noon"), *words([3])]}, "text, words, word_counts; the inputs"),
         ({"inputs": words([3])[:1]}, "words; the inputs are"),

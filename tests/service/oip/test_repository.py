@@ -1,6 +1,8 @@
 """What is served, what is ready, and what is said of it, from the start to the end."""
 
 import asyncio
+import gzip
+import json
 import shutil
 import threading
 from typing import Any
@@ -9,6 +11,7 @@ import httpx
 import pytest
 
 from service.app import create_app
+from service.oip import infer
 from service.settings import Settings
 from tests.service.oip.wire import text
 
@@ -97,6 +100,33 @@ def test_a_bundle_that_is_being_loaded_says_so(own, monkeypatch) -> None:
     assert ready.status_code == 503
     assert loaded.status_code == 200
     assert index(own)[1]["state"] == "READY"
+
+
+def test_a_request_that_is_being_read_is_answered_by_the_model_it_found(own, monkeypatch) -> None:
+    read, began, go_on = infer._read, threading.Event(), threading.Event()
+
+    def wait(*arguments: Any) -> Any:
+        began.set()
+        assert go_on.wait(20)
+        return read(*arguments)
+
+    monkeypatch.setattr(infer, "_read", wait)
+    registry = own.app.state.registry
+    old = registry.get("tiny")
+
+    async def reload() -> list[httpx.Response]:
+        content = gzip.compress(json.dumps(NOON).encode())  # so it is read in a thread
+        headers = {"content-encoding": "gzip"}
+        post = own.http.post
+        asked = asyncio.create_task(post("/v2/models/tiny/infer", content=content, headers=headers))
+        await asyncio.to_thread(began.wait, 20)
+        loading = asyncio.create_task(post("/v2/repository/models/tiny/load", headers=ADMIN))
+        while registry.get("tiny") is old:
+            await asyncio.sleep(0.01)
+        go_on.set()
+        return [await asked, await loading]
+
+    assert [response.status_code for response in own.run(reload())] == [200, 200]
 
 
 def test_health_is_told_from_the_start_to_the_end(tiny, make_client) -> None:
