@@ -16,8 +16,9 @@ from service.envelope import Envelope, Headers, Refusal
 from service.keys import AdminKey, ApiKeys
 from service.lifecycle import Lifecycle
 from service.logs import log_request
+from service.oip.infer import Infer
 from service.registry import Registry
-from service.routes import docs, health, hf, models, v1
+from service.routes import docs, health, hf, models, v1, v2
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -70,13 +71,16 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.registry = Registry(settings, app.state.metrics)
+    app.state.infer = Infer(app.state.registry)
     app.state.lifecycle = Lifecycle()
     app.state.admin_key = AdminKey(settings)
     if load:
         app.state.registry.load_all()
     envelope = app.envelope = Envelope(
         super(Service, app).__call__,
-        v1.endpoints(app.state.registry) | hf.endpoints(app.state.registry),
+        v1.endpoints(app.state.registry)
+        | v2.endpoints(app.state.infer)
+        | hf.endpoints(app.state.registry),
         settings,
         app.state.metrics,
         app.state.lifecycle,
@@ -92,6 +96,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app.add_exception_handler(Exception, problems.failure)
     app.include_router(v1.router)
     app.include_router(hf.router)
+    app.include_router(v2.router)
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(docs.router)

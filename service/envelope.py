@@ -22,7 +22,7 @@ from service.telemetry import Metrics
 LOG = logging.getLogger("regard")
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")  # visible ASCII
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-ALWAYS_OPEN = ("/health/", "/metrics")
+ALWAYS_OPEN = ("/health/", "/v2/health/", "/metrics")
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32_768
 
@@ -136,7 +136,8 @@ class Envelope:
     def _finish(self, request: Finished) -> None:
         stages = request.caller.stages if request.caller is not None else NO_STAGES
         seconds = perf_counter() - request.started_s
-        self._metrics.record_request(request.route, request.status, seconds, stages)
+        model = request.caller.model if request.caller is not None else None
+        self._metrics.record_request(request.route, request.status, seconds, stages, model)
         for observer in self._observers:
             observer(request)
 

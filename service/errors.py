@@ -18,6 +18,7 @@ ServiceError
 │   ├── Unauthorized
 │   └── Forbidden
 ├── BundleRefused
+├── Unsupported              an extension of a protocol that is not here
 ├── HeadersTooLarge
 └── Unavailable              try later
     ├── Loading
@@ -66,7 +67,15 @@ class BodyIncomplete(BodyError):
 
 
 class UnknownEncoding(BodyError):
-    """The body is compressed."""
+    """The body is compressed in a way that is not taken.
+
+    Attributes:
+        allowed: the ways that are, as HTTP lists them.
+    """
+
+    def __init__(self, detail: str, allowed: str):
+        super().__init__(detail)
+        self.allowed = allowed
 
 
 class InvalidJson(BodyError):
@@ -125,6 +134,10 @@ class Forbidden(AccessError):
 
 class BundleRefused(ServiceError):
     """The bundle that was to be loaded cannot be used; what was served before still is."""
+
+
+class Unsupported(ServiceError):
+    """An extension of a protocol that is not here."""
 
 
 class HeadersTooLarge(ServiceError):

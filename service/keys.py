@@ -20,7 +20,7 @@ from service.settings import Settings
 HEADER = "send it as the header `Authorization: Bearer KEY`"
 # name:key:requests_per_second; a key is what can be seen of ASCII, but for "," and ":"
 ENTRY = re.compile(r"([\w.-]+):([!-+\--9;-~]+)(?::(\d+(?:\.\d+)?))?")
-PUBLIC = ("/health/", "/metrics", "/docs", "/openapi.json")
+PUBLIC = ("/health/", "/v2/health/", "/metrics", "/docs", "/openapi.json")
 bearer = HTTPBearer(auto_error=False, scheme_name="admin_key", description=HEADER)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from service.answers import Answer, Health, Model, Models, PipelineAnswer, Problem, Unloaded
+from service.oip import schemas as oip
 from service.problems import MEDIA_TYPE, PROBLEMS
 from service.schemas import (
     AttentionRequest,
@@ -15,11 +16,13 @@ from service.schemas import (
 )
 
 EXAMPLE = "book a table for two in rome tomorrow at noon"
+ASKING = {"inputs": EXAMPLE}
 REFERENCE = "#/components/schemas/{model}"
 SCHEMAS = (
     *(PredictRequest, LabelRequest, ClassifyRequest, AttentionRequest),
     *(PipelineRequest, PipelineAnswer),
     *(Answer, Models, Model, Unloaded, Health, Problem),
+    *oip.SCHEMAS,
 )
 
 
@@ -27,17 +30,18 @@ def describe(
     answer: type,
     request: type | None = None,
     media: str = "application/json",
-    problems: str = MEDIA_TYPE,
+    example: object = ASKING,
+    failure: str = MEDIA_TYPE,
 ) -> dict[str, Any]:
-    """Arguments for a route: what it answers, what it is sent, how it fails."""
-    problem = _content(Problem, problems)
+    """Arguments for a route: what it answers, what it is sent, in which media it fails."""
+    problem = _content(Problem, failure)
     responses: dict[int | str, Any] = {200: {"description": "Answered", **_content(answer, media)}}
     if request is None:
         return {"responses": responses | {"default": {"description": "A problem", **problem}}}
     for sort in PROBLEMS.values():
         responses.setdefault(sort.status, {"description": sort.title, **problem})
     body = _content(request, media)
-    body["content"][media]["example"] = {"inputs": EXAMPLE}
+    body["content"][media]["example"] = example
     return {"responses": responses, "openapi_extra": {"requestBody": body | {"required": True}}}
 
 

@@ -1,9 +1,10 @@
 """HTTP body -> request."""
 
 import re
+from collections.abc import Collection
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.errors import (
@@ -27,21 +28,28 @@ OBJECTS: dict[str, type[Part]] = {
 SURROGATE_ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL
 )
-AnyRequest = TypeVar("AnyRequest", bound=Part)
+AnyRequest = TypeVar("AnyRequest", bound=BaseModel)
 
 
-async def read_body(exchange: Exchange) -> bytes:
+async def read_body(exchange: Exchange, encodings: Collection[bytes] = ()) -> bytes:
     """Read the body; one that is too large is not read to its end.
+
+    Args:
+        exchange: whose body it is.
+        encodings: it may be compressed so, and is left so.
 
     Raises:
         BodyTooLarge: by what its head says, or by what came.
         BodyIncomplete: the client went away.
-        UnknownEncoding: it is compressed.
+        UnknownEncoding: it is compressed in another way.
     """
     headers, limit = exchange.headers, exchange.settings.max_body_bytes
-    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
-    if encoding.lower() != "identity":
-        raise UnknownEncoding(f"content-encoding {encoding!r} is not known; send it uncompressed")
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    if encoding not in (known := (b"identity", *encodings)):
+        told, allowed = encoding.decode("latin-1"), b", ".join(known).decode()
+        raise UnknownEncoding(
+            f"content-encoding {told!r} is not known; there are {allowed}", allowed
+        )
     declared = headers.get(b"content-length", b"0")
     size = int(declared) if declared.isdigit() else 0
     if size > limit:
@@ -78,11 +86,11 @@ def parse(kind: type[AnyRequest], body: bytes) -> AnyRequest:
     return parse(kind, repaired)
 
 
-def _fault(kind: type[Part], detail: ErrorDetails) -> Fault:
+def _fault(kind: type[BaseModel], detail: ErrorDetails) -> Fault:
     loc = [part for part in detail["loc"] if part not in TAGS.values()]
     fault: Fault = {"loc": loc, "message": detail["msg"]}
     if detail["type"] == "extra_forbidden":
-        part = kind if len(loc) == 1 else OBJECTS[str(loc[0])]
+        part: type[BaseModel] = kind if len(loc) == 1 else OBJECTS[str(loc[0])]
         fault["allowed"] = list(part.model_fields)
         fault["message"] = f"unknown field; there are {', '.join(part.model_fields)}"
     return fault

@@ -13,7 +13,7 @@ from export.bundle import Manifest, attention_names
 from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText, TextPreprocessor
-from service.answers import Answer, HeadKind, Result
+from service.answers import Answer, HeadKind, Position, Result
 from service.attention import Selection, name_positions, select, to_json
 from service.batcher import Batcher
 from service.caller import Caller
@@ -49,6 +49,7 @@ class Predictor:
     Attributes:
         manifest, precision, settings: of what is served.
         preprocessor: encodes its inputs.
+        in_flight: `close` waits until nobody is inside.
 
     Raises:
         BundleError: it cannot be used.
@@ -88,7 +89,7 @@ class Predictor:
             settings.max_batch_positions,
             time.thread_time if threads == 1 else time.perf_counter,
         )
-        self._in_flight = InFlight()
+        self.in_flight = InFlight()
         self._batcher = Batcher(
             self._run,
             scheduler,
@@ -121,7 +122,7 @@ class Predictor:
             Unavailable: the queue is full, or the service is being stopped.
             DeadlineExceeded, ClientLeft: see `Batcher.submit`.
         """
-        with self._in_flight:  # from here on `close` waits: nothing was awaited before
+        with self.in_flight:  # from here on `close` waits: nothing was awaited before
             self._begin(caller)
             self._check_heads(kinds)
             selection = select(attention, self.manifest.attention) if attention else None
@@ -150,19 +151,21 @@ class Predictor:
         attention: AttentionOptions | None,
         caller: Caller,
         encode_text: Callable[[str], list[EncodedText]] | None = None,
+        raw: bool = True,
     ) -> list[tuple[EncodedText, Outputs]]:
-        """The logits of all heads, for all inputs or for none; and what the inputs became.
+        """What all heads give, for all inputs or for none; and what the inputs became.
 
         Args:
             inputs: texts, words or token ids (length,), special ones included; or one text.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
             encode_text: makes one or more inputs of a text, where not the preprocessor shall.
+            raw: logits are asked for, not what they mean.
 
         Raises:
             ServiceError: as `predict`.
         """
-        with self._in_flight:
+        with self.in_flight:
             self._begin(caller)
             selection = select(attention, self.manifest.attention) if attention else None
             many = not isinstance(inputs, str)
@@ -171,16 +174,20 @@ class Predictor:
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await call(large, self._encode, given, many, encode_text)
             check_positions(encoded, selection, self.settings)
-            _, outputs = await self._compute(encoded, selection, True, caller)
+            _, outputs = await self._compute(encoded, selection, raw, caller)
             return list(zip(encoded, outputs, strict=True))
 
     def overload(self) -> Overloaded | None:
         """See `Batcher.overload`."""
         return self._batcher.overload(1)
 
+    def name_positions(self, source: Source, encoded: EncodedText) -> list[Position]:
+        """What each position of an input is a piece of."""
+        return name_positions(source, encoded, self.preprocessor)
+
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
-        await self._in_flight.wait_idle()
+        await self.in_flight.wait_idle()
         await self._batcher.close()
 
     def _begin(self, caller: Caller) -> None:
@@ -266,7 +273,7 @@ class Predictor:
         if query.selection and outputs.weights is not None:
             heads = query.selection.heads
             result["attention"] = {
-                "positions": name_positions(source, query.encoded, self.preprocessor),
+                "positions": self.name_positions(source, query.encoded),
                 "layers": list(query.selection.layers),
                 "heads": heads if heads == "mean" else list(heads),
                 "weights": to_json(outputs.weights),  # type: ignore[typeddict-item]  # is JSON already

@@ -16,7 +16,8 @@ from service import errors
 from service.answers import Problem
 
 MEDIA_TYPE = "application/problem+json"
-FOREIGN = ("/v2", "/hf/")  # begin the paths of other protocols
+OPEN_INFERENCE = "/v2"  # there 422 is not known
+FOREIGN = (OPEN_INFERENCE, "/hf/")  # begin the paths of other protocols
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -56,6 +57,7 @@ PROBLEMS: dict[type[Exception], Sort] = {
     errors.RateLimited: Sort(429, "rate-limited", "This key asks too often"),
     errors.HeadersTooLarge: Sort(431, "headers-too-large", "The headers are too large"),
     Exception: Sort(500, "internal-error", "An error in the service"),
+    errors.Unsupported: Sort(501, "unsupported", "This is not supported"),
     errors.Loading: Sort(503, "loading", "The models are being loaded"),
     errors.NoModel: Sort(503, "no-model", "No model is being served"),
     errors.ShuttingDown: Sort(503, "shutting-down", "The service is being stopped"),
@@ -76,7 +78,7 @@ def write_problem(error: Exception, path: str) -> Failure:
     if isinstance(error, errors.Unavailable):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if isinstance(error, errors.UnknownEncoding):
-        headers.append((b"accept-encoding", b"identity"))
+        headers.append((b"accept-encoding", error.allowed.encode()))
     if isinstance(error, errors.Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.ShuttingDown):
@@ -116,10 +118,11 @@ def _write(
     faults: Sequence[errors.Fault] = (),
     headers: Headers | None = None,
 ) -> Failure:
+    status = 400 if sort.status == 422 and path.startswith(OPEN_INFERENCE) else sort.status
     problem: Problem = {
         "type": f"urn:regard:{sort.name}",
         "title": sort.title,
-        "status": sort.status,
+        "status": status,
         "detail": detail,
     }
     if faults:
@@ -128,4 +131,4 @@ def _write(
     if path.startswith(FOREIGN):
         problem["error"] = detail
         media = "application/json"
-    return Failure(sort.status, sort.name, orjson.dumps(problem), media.encode(), headers or [])
+    return Failure(status, sort.name, orjson.dumps(problem), media.encode(), headers or [])

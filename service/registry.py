@@ -30,6 +30,7 @@ class Registry:
         predictors: by name, in that order; replaced as a whole.
         default: the name of the one that answers where none is asked for.
         refused: why the bundle on disk, by its name, is not served.
+        loading: names of the bundles that are being loaded.
         withheld: names that an administrator unloaded: changes on disk do not bring them back.
         tell: called with "load" or "unload" and a name, when an administrator did so here.
         tried: see `service.watch.Follower`.
@@ -46,6 +47,7 @@ class Registry:
         self.predictors: dict[str, Predictor] = {}
         self.default: str | None = None
         self.refused: dict[str, str] = {}
+        self.loading: set[str] = set()
         self.withheld: set[str] = set()
         self.tell: Callable[[str, str], None] = lambda action, name: None
         self.tried: dict[str, Signature] | None = None
@@ -80,18 +82,22 @@ class Registry:
         if self.tried is None:
             raise Loading("the models are being loaded")
 
-    def get(self, name: str | None) -> Predictor:
+    def get(self, name: str | None, version: str | None = None) -> Predictor:
         """The model of that name, or the default one.
 
         Raises:
             Loading: nothing is known yet.
             NoModel: there is none at all.
-            UnknownModel: there is none of that name.
+            UnknownModel: there is none of that name, or it has another version.
         """
         wanted = name if name is not None else self.default
         predictor = self.predictors.get(wanted) if wanted is not None else None
         if predictor is not None:
-            return predictor
+            has = predictor.manifest.version
+            if version in (None, has):
+                return predictor
+            message = f"{name} has no version {version!r}; it has {has}"
+            raise UnknownModel([{"loc": ["version"], "message": message, "allowed": [has]}])
         self.check_loaded()
         if wanted is None:
             raise NoModel("no model is being served")
@@ -221,6 +227,7 @@ class Registry:
     async def _load(self, name: str) -> Predictor:
         self._note(name, signature(self._settings.bundles / name))
         loader = ThreadPoolExecutor(1, "loader")  # of its own, as it gives way for good
+        self.loading.add(name)
         try:
             loop = asyncio.get_running_loop()
             new = await loop.run_in_executor(loader, self._build, name, LAST)
@@ -231,6 +238,7 @@ class Registry:
             raise
         finally:
             loader.shutdown(wait=False)
+            self.loading.discard(name)
         self.refused.pop(name, None)
         self.withheld.discard(name)
         old = self.predictors.get(name)

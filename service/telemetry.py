@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from export.bundle import Manifest
 from service.memory import Memory
+from service.statistics import Statistics
 
 # A time of creation beside every counter would only double the page.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -28,7 +29,11 @@ ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """The metrics of one app, in a registry of its own."""
+    """The metrics of one app, in a registry of its own.
+
+    Attributes:
+        statistics: of each model that was loaded, by name; of this process alone.
+    """
 
     def __init__(self) -> None:
         registry = self._shown = CollectorRegistry()
@@ -106,21 +111,29 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.statistics: dict[str, Statistics] = {}
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def add_model(self, name: str, load_s: float) -> "ModelMetrics":
         """A model that took so many seconds to load; to be told of its runs."""
         self._load.labels(name).set(load_s)
-        return ModelMetrics(self, name)
+        return ModelMetrics(self, name, self.statistics.setdefault(name, Statistics()))
 
     def show_model(self, manifest: Manifest, precision: str, served: bool) -> None:
         """Say that a model is served now, or that it is not any more."""
         self._info.labels(manifest.name, manifest.version, precision).set(served)
 
     def record_request(
-        self, route: str, status: int, seconds: float, stages: Mapping[str, float]
+        self,
+        route: str,
+        status: int,
+        seconds: float,
+        stages: Mapping[str, float],
+        model: str | None,
     ) -> None:
-        """Count one answer."""
+        """Count one answer, of a model if one was asked."""
+        if model is not None:
+            self.statistics[model].answered(status == 200, seconds, stages)
         child = self._children.get((route, status))
         if child is None:
             child = self._requests.labels(route, status), self._seconds.labels(route)
@@ -142,7 +155,8 @@ class Metrics:
 class ModelMetrics:
     """The metrics of one model."""
 
-    def __init__(self, metrics: Metrics, name: str):
+    def __init__(self, metrics: Metrics, name: str, statistics: Statistics):
+        self._statistics = statistics
         self._runs = metrics.runs.labels(name)
         self._inputs = metrics.inputs.labels(name)
         self._positions = metrics.positions.labels(name)
@@ -157,6 +171,7 @@ class ModelMetrics:
         self._positions.inc(sum(lengths))
         self._padding.inc(max(lengths) * len(lengths) - sum(lengths))
         self._reasons[reason].inc()
+        self._statistics.ran(len(lengths), seconds)
 
     def waits(self, positions: int, age_s: float) -> None:
         """So much waits now, the oldest for so long."""

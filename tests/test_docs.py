@@ -18,6 +18,7 @@ from service.settings import Settings
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"\d+\.\d+")
 SCORE = 0.02
 SCORES = re.compile(r"(?<![\d.])[01]\.\d+(?![\d.])")
 
@@ -26,17 +27,21 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text("utf-8"))
 
 
-def curls() -> list[tuple[str, str, str]]:
-    """(page, command, answer) of each curl that a JSON block follows."""
+def shown(kind: str, begin: str, answer_kind: str) -> list[tuple[str, str, str]]:
+    """(page, block, answer) of each block that begins so and that an answer follows."""
     found = []
     for page in PAGES:
         listed = blocks(page)
         found.extend(
-            (page.name, command, answer)
-            for (kind, command), (next_kind, answer) in pairwise(listed)
-            if kind == "bash" and command.startswith("curl") and next_kind == "json"
+            (page.name, block, answer)
+            for (this, block), (following, answer) in pairwise(listed)
+            if this == kind and block.startswith(begin) and following == answer_kind
         )
     return found
+
+
+def curls() -> list[tuple[str, str, str]]:
+    return shown("bash", "curl", "json")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,12 @@ def same(ours: object, shown: object) -> bool:
         )
     if isinstance(shown, list):
         return isinstance(ours, list) and len(ours) == len(shown) and all(map(same, ours, shown))
+    if isinstance(shown, str):  # it may be JSON in itself
+        return (
+            isinstance(ours, str)
+            and NUMBER.sub("", ours) == NUMBER.sub("", shown)
+            and same(*([float(n) for n in NUMBER.findall(text)] for text in (ours, shown)))
+        )
     if isinstance(shown, float):
         return isinstance(ours, float | int) and abs(ours - shown) <= SCORE
     return ours == shown
@@ -121,6 +132,15 @@ def test_the_docs_python_answers_as_shown(url: str, page: str, console: str) -> 
 
 def test_the_hugging_face_page_shows_python() -> None:
     assert "hugging-face.md" in consoles()
+
+
+@pytest.mark.parametrize(("page", "program", "answer"), shown("python", "import", "text"))
+def test_the_docs_programs_print_what_is_shown(
+    url: str, page: str, program: str, answer: str
+) -> None:
+    program = program.replace("127.0.0.1:8000", url.removeprefix("http://"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == answer, done.stderr
 
 
 def test_the_readme_shows_a_curl_and_its_answer() -> None:

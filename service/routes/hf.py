@@ -31,7 +31,7 @@ def endpoints(registry: Registry) -> dict[str, Endpoint]:
 
 
 router = APIRouter()
-DESCRIBED = describe(PipelineAnswer, PipelineRequest, problems="application/json")
+DESCRIBED = describe(PipelineAnswer, PipelineRequest, failure="application/json")
 
 
 @router.post(MODEL, **DESCRIBED)  # for OpenAPI, and other methods' 405

@@ -1,0 +1,148 @@
+"""What a model computed, as the tensors that were asked for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from model.preprocess.text import EncodedText
+from service.oip.asking import Asked, Wanted, check_floats
+from service.oip.surface import Surface
+from service.oip.tensors import Tensor, Values
+from service.predictor import Predictor
+from service.results import Outputs, label_words
+
+Computed = Sequence[tuple[EncodedText, Outputs]]
+
+
+def answer(
+    predictor: Predictor, surface: Surface, asked: Asked, computed: Computed
+) -> list[Tensor]:
+    """The tensors that were asked for.
+
+    Raises:
+        TooLarge: there is more attention than allowed, because of padding.
+    """
+    make = (_OfIds if asked.raw else _OfText)(predictor, surface, asked, computed)
+    return [_name(wanted, make(wanted.name), surface) for wanted in asked.wanted]
+
+
+def _name(wanted: Wanted, values: Values, surface: Surface) -> Tensor:
+    if isinstance(values, list):
+        return Tensor(wanted.name, (len(values),), values)
+    if not wanted.classes:
+        return Tensor(wanted.name, values.shape, values)
+    labels = surface.classes[wanted.name.removesuffix(".probabilities")]
+    ranked = np.argsort(-values, axis=1, kind="stable")[:, : wanted.classes]
+    told = [
+        f"{value:f}:{index}:{labels[index]}"
+        for row, indices in zip(values.tolist(), ranked.tolist(), strict=True)
+        for index, value in ((index, row[index]) for index in indices)
+    ]
+    return Tensor(wanted.name, ranked.shape, told)
+
+
+class _OfIds:
+    """What the graph gives; 0 where the given positions are padding."""
+
+    def __init__(self, _: Predictor, surface: Surface, asked: Asked, computed: Computed):
+        self._surface = surface
+        self._length = asked.length
+        self._outputs = [outputs for _, outputs in computed]
+        self._layers = [
+            surface.layers[wanted.name] for wanted in asked.wanted if wanted.name in surface.layers
+        ]
+
+    def __call__(self, name: str) -> Values:
+        """Of shape (batch, labels), (batch, length, labels) or (batch, heads, query, key)."""
+        if name in self._surface.classes:
+            return np.stack([outputs.logits[name] for outputs in self._outputs])
+        if name in self._surface.decoders:
+            labels = len(self._surface.decoders[name].labels)
+            logits = [outputs.logits[name] for outputs in self._outputs]
+            return _stack(logits, (self._length, labels))
+        place = sorted(self._layers).index(self._surface.layers[name])
+        heads = self._surface.manifest.attention.heads
+        weights = [
+            outputs.weights[place] for outputs in self._outputs if outputs.weights is not None
+        ]
+        return _stack(weights, (heads, self._length, self._length))
+
+
+class _OfText:
+    """What it means: labels, scores, places in the text."""
+
+    def __init__(self, predictor: Predictor, surface: Surface, asked: Asked, computed: Computed):
+        self._predictor = predictor
+        self._surface = surface
+        self._sources = [s for s in asked.sources if not isinstance(s, np.ndarray)]
+        self._computed = computed
+        self._makers: dict[str, Callable[[str], Values]] = {
+            "word_counts": self._word_counts,
+            "offsets": self._offsets,
+            "labels": self._labels,
+            "scores": self._scores,
+            "spans": self._spans,
+            "probabilities": self._probabilities,
+            "positions": self._positions,
+            "attention": self._attention,
+        }
+
+    def __call__(self, name: str) -> Values:
+        """By its name: of a head and a dot and what of it, or of what all heads have."""
+        head, _, part = name.rpartition(".")
+        return self._makers[part](head)
+
+    def _word_counts(self, _: str) -> Values:
+        return np.array([len(text.first) for text, _ in self._computed], np.int32)
+
+    def _offsets(self, _: str) -> Values:
+        ends = [end for text, _ in self._computed for word in text.words or () for end in word]
+        return np.array(ends, np.int32).reshape(-1, 2)
+
+    def _labels(self, head: str) -> Values:
+        if classes := self._surface.classes.get(head):
+            each = [out.classes[head] for _, out in self._computed]
+            return [classes[scores.index(max(scores))] for scores in each]
+        labels = self._surface.decoders[head].labels
+        return [labels[index] for _, out in self._computed for index in out.labels[head].labels]
+
+    def _scores(self, head: str) -> Values:
+        if head in self._surface.classes:
+            best = [max(out.classes[head]) for _, out in self._computed]
+            return np.array(best, np.float32)
+        scores = [score for _, out in self._computed for score in out.labels[head].scores]
+        return np.array(scores, np.float32)
+
+    def _probabilities(self, head: str) -> Values:
+        return np.array([out.classes[head] for _, out in self._computed], np.float32)
+
+    def _spans(self, head: str) -> Values:
+        decoder = self._surface.decoders[head]
+        spans = [
+            label_words(source, text, decoder, out.labels[head])[1]
+            for source, (text, out) in zip(self._sources, self._computed, strict=True)
+        ]
+        return [orjson.dumps(found).decode() for found in spans]
+
+    def _positions(self, _: str) -> Values:
+        return [
+            orjson.dumps(self._predictor.name_positions(source, text)).decode()
+            for source, (text, _) in zip(self._sources, self._computed, strict=True)
+        ]
+
+    def _attention(self, _: str) -> Values:
+        weights = [out.weights for _, out in self._computed if out.weights is not None]
+        shape = tuple(np.max([each.shape for each in weights], axis=0).tolist())
+        check_floats(len(weights) * int(np.prod(shape)), self._predictor.settings)
+        return _stack(weights, shape)
+
+
+def _stack(items: Sequence[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Items of any size, each at the start of its own (batch, *shape); 0 elsewhere."""
+    stacked = np.zeros((len(items), *shape), items[0].dtype)
+    for whole, item in zip(stacked, items, strict=True):
+        whole[tuple(map(slice, item.shape))] = item
+    return stacked
