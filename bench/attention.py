@@ -3,14 +3,14 @@
     REGARD_DATA=DIR python bench/attention.py [--rounds 5]
 
 One connection, in turns: the same text without attention and with; service on core 0, client on
-core 1. The bytes are set against what the loopback carries from a server that only sends them.
+core 1. The bytes are set against what the loopback carries from a server on core 0 that only sends
+them.
 """
 
 import asyncio
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -23,15 +23,15 @@ from rich.table import Table
 import machine
 from client import Connection
 from load import snips_test
+from loopback import loopback_ms
 from subject import PORT, ROOT, serving
 
 POSITIONS = (16, 64, 256)
 REQUESTS = 20
-PLAIN = "none"
 JSON, TENSORS = b"application/json", b"application/vnd.safetensors"
 EVERYTHING: dict[str, object] = {"layers": "all", "heads": "all"}
 ASKED: dict[str, tuple[bytes, dict[str, object]]] = {
-    PLAIN: (JSON, {}),
+    "none": (JSON, {}),
     "last layer, mean, JSON": (JSON, {"attention": {"heads": "mean"}}),
     "last layer, top_k 5, JSON": (JSON, {"attention": {"top_k": 5}}),
     "rollout, words, JSON": (JSON, {"attention": {"kind": "rollout", "level": "word"}}),
@@ -54,26 +54,6 @@ def text_of(positions: int, words: list[str], ask: Ask) -> str:
         size -= max(1, (found - positions) // 2)
 
 
-async def loopback_mb_per_s(size: int) -> float:
-    """Megabytes/s of answers of that size, by a server and a client in this process."""
-
-    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1):
-            writer.write(bytes(size))
-            await writer.drain()
-
-    server = await asyncio.start_server(send, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    started_s = time.perf_counter()
-    for _ in range(REQUESTS):
-        writer.write(b"x")
-        await reader.readexactly(size)
-    seconds = time.perf_counter() - started_s
-    writer.close()
-    server.close()
-    return REQUESTS * size / 1e6 / seconds
-
-
 def main(
     data: Annotated[Path, typer.Option(envvar="REGARD_DATA", help="Folder with SNIPS.")],
     bundle: Path = ROOT / "bundles/assistant",
@@ -82,7 +62,7 @@ def main(
     """Print the table, write results/attention.json."""
     os.sched_setaffinity(0, {1})
     words = snips_test(data).read_text("utf-8").split()
-    rows: dict[tuple[int, str], list[float]] = {}
+    rows: dict[tuple[int, str], list[tuple[float, float]]] = {}
     sizes: dict[tuple[int, str], int] = {}
     limit = max(POSITIONS) ** 2 * 100  # weights; beyond the default
     with (
@@ -101,19 +81,23 @@ def main(
         for _ in range(rounds * REQUESTS):
             for positions, text in texts.items():
                 for name, (accept, asked) in ASKED.items():
+                    ask(JSON, {"inputs": text})  # what a large answer left in the caches is gone
+                    plain_ms, _ = ask(JSON, {"inputs": text})
                     taken_ms, body = ask(accept, {"inputs": text, **asked})
-                    rows.setdefault((positions, name), []).append(taken_ms)
+                    rows.setdefault((positions, name), []).append((taken_ms, plain_ms))
                     sizes[positions, name] = len(body)
-        bandwidth = {key: runner.run(loopback_mb_per_s(size)) for key, size in sizes.items()}
-    columns = ("positions", "attention", "bytes", "p50_ms", "of_none", "loopback_ms", "of_loopback")
+        carried = runner.run(loopback_ms(PORT + 1, list(sizes.values()), REQUESTS))
+    columns = (
+        *("positions", "attention", "bytes", "p50_ms", "plain_ms", "ratio"),
+        *("loopback_ms", "of_loopback"),
+    )
     table = Table(*columns)
     summary = []
-    for key, taken_ms in rows.items():
-        none_ms = rows[key[0], PLAIN]
-        own = statistics.median(taken_ms)
-        ratio = statistics.median(a / b for a, b in zip(taken_ms, none_ms, strict=True))
-        loopback_ms = sizes[key] / 1e3 / bandwidth[key]
-        row = (*key, sizes[key], own, ratio, loopback_ms, loopback_ms / own)
+    for key, pairs in rows.items():
+        own, plain = (statistics.median(each) for each in zip(*pairs, strict=True))
+        ratio = statistics.median(taken / plain for taken, plain in pairs)
+        loopback = carried[sizes[key]]
+        row = (*key, sizes[key], own, plain, ratio, loopback, loopback / own)
         table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
         summary.append(dict(zip(columns, row, strict=True)))
     Console().print(table)

@@ -1,6 +1,6 @@
 """Numbers of attention as bytes: JSON, or a safetensors file."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def to_safetensors(
     return [head, *(array.reshape(-1).view(np.uint8).data for _, array in ordered)]
 
 
-async def send_parts(parts: list[memoryview]) -> AsyncIterator[memoryview]:
+async def send_parts(parts: list[memoryview]) -> AsyncGenerator[memoryview, None]:
     """Pieces of at most PART bytes, without a copy."""
     for part in parts:
         for start in range(0, len(part), PART):

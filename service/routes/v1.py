@@ -12,12 +12,10 @@ from service.answers import Answer, HeadKind
 from service.attention.encoding import send_parts, to_safetensors
 from service.attention.view import Tensors
 from service.exchange import Endpoint, Exchange, Reply
-from service.openapi import describe
+from service.openapi import SAFETENSORS, describe
 from service.parse import parse, read_body
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
-
-JSON, SAFETENSORS = "application/json", "application/vnd.safetensors"
 
 
 async def predict(registry: Registry, exchange: Exchange) -> Reply:
@@ -53,7 +51,7 @@ async def _answer(
 ) -> Reply:
     model = registry.get(asked.model)
     accept = exchange.headers.get(b"accept", b"").decode("latin-1")
-    tensors: Tensors | None = {} if prefers(accept, SAFETENSORS, JSON) else None
+    tensors: Tensors | None = {} if prefers(accept, SAFETENSORS, "application/json") else None
     answer = await model.predict(
         asked.inputs, kinds, options, asked.attention, exchange.caller, tensors
     )
