@@ -15,7 +15,8 @@ from safetensors.numpy import load
 
 from service.accept import prefers
 from service.attention.encoding import PART, send_parts, to_safetensors
-from tests.service.conftest import TEXTS, same
+from service.predictor import LOOP_FLOATS
+from tests.service.conftest import HEADS, LAYERS, MAX_LENGTH, TEXTS, same
 
 FILE = "application/vnd.safetensors"
 ARRAYS = st.sampled_from([np.float16, np.float32, np.int32]).flatmap(
@@ -61,6 +62,14 @@ def test_a_file_holds_what_json_does(client, options: dict[str, Any]) -> None:
     assert same(answer, expected)
 
 
+def test_a_zero_byte_in_a_text_stays_in_its_place(client) -> None:
+    request = {"inputs": ["noon\0rain", "it\\u0000"]}
+    plain = client.ask("/v1/label", request)["results"]
+    asked = client.ask("/v1/label", request | {"attention": {"top_k": 1}})["results"]
+    assert all(result.pop("attention")["weights"] for result in asked)
+    assert same(asked, plain)
+
+
 def test_an_answer_without_attention_is_a_file_without_tensors(client) -> None:
     answer, tensors = ask_file(client, "/v1/predict", {"inputs": "noon"})
     assert tensors == {}
@@ -100,6 +109,16 @@ def test_large_files_are_sent_in_pieces_that_share_the_arrays_memory() -> None:
     assert max(map(len, pieces)) == PART
     assert b"".join(pieces) == b"".join(parts)
     assert np.shares_memory(np.frombuffer(pieces[-1], np.uint8), array)
+
+
+def test_a_large_answer_in_json_is_that_of_the_file(client) -> None:
+    request = {"inputs": "noon " * (MAX_LENGTH - 2), "attention": {"layers": "all"}}
+    assert LAYERS * HEADS * MAX_LENGTH**2 > LOOP_FLOATS, "sent in parts"
+    response = client.post("/v1/attention", request)
+    assert int(response.headers["content-length"]) == len(response.content)
+    _, tensors = ask_file(client, "/v1/attention", request)
+    found = response.json()["results"][0]["attention"]["weights"]
+    assert np.array(found) == pytest.approx(tensors["0.weights"], abs=1e-6)
 
 
 @pytest.mark.parametrize(
