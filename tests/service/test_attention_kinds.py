@@ -20,7 +20,13 @@ EXACT = {"float32": 1e-6, "float16": 5e-4}
 TEXT = "Will it RAIN in new york, zzz?"
 WORDS = {"words": ["Will", "\u200b", "it rain", "new-york"]}
 
-indices = lambda size: st.lists(st.integers(-size, size - 1), min_size=1, max_size=3)  # noqa: E731
+
+def indices(size: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(
+        st.integers(-size, size - 1), min_size=1, max_size=3, unique_by=lambda index: index % size
+    )
+
+
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
