@@ -17,6 +17,7 @@ from service.schemas import (
 
 EXAMPLE = "book a table for two in rome tomorrow at noon"
 ASKING = {"inputs": EXAMPLE}
+SAFETENSORS = "application/vnd.safetensors"
 REFERENCE = "#/components/schemas/{model}"
 SCHEMAS = (
     *(PredictRequest, LabelRequest, ClassifyRequest, AttentionRequest),
@@ -40,6 +41,7 @@ def describe(
         return {"responses": responses | {"default": {"description": "A problem", **problem}}}
     for sort in PROBLEMS.values():
         responses.setdefault(sort.status, {"description": sort.title, **problem})
+    responses[200]["content"][SAFETENSORS] = {}
     body = _content(request, media)
     body["content"][media]["example"] = example
     return {"responses": responses, "openapi_extra": {"requestBody": body | {"required": True}}}

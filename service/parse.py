@@ -16,7 +16,7 @@ from service.errors import (
     UnknownEncoding,
 )
 from service.exchange import Exchange
-from service.schemas import TAGS, AttentionOptions, Options, Parameters, Part, Words
+from service.schemas import TAGS, AttentionOptions, Options, Parameters, Part, QuerySpan, Words
 
 MAX_FAULTS = 10
 OBJECTS: dict[str, type[Part]] = {
@@ -24,6 +24,7 @@ OBJECTS: dict[str, type[Part]] = {
     "options": Options,
     "attention": AttentionOptions,
     "parameters": Parameters,
+    "query": QuerySpan,
 }
 SURROGATE_ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL
@@ -90,7 +91,8 @@ def _fault(kind: type[BaseModel], detail: ErrorDetails) -> Fault:
     loc = [part for part in detail["loc"] if part not in TAGS.values()]
     fault: Fault = {"loc": loc, "message": detail["msg"]}
     if detail["type"] == "extra_forbidden":
-        part: type[BaseModel] = kind if len(loc) == 1 else OBJECTS[str(loc[0])]
+        names = [str(name) for name in loc[:-1] if name in OBJECTS]
+        part: type[BaseModel] = OBJECTS[names[-1]] if names else kind
         fault["allowed"] = list(part.model_fields)
         fault["message"] = f"unknown field; there are {', '.join(part.model_fields)}"
     return fault

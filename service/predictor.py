@@ -13,14 +13,17 @@ from export.bundle import Manifest, attention_names
 from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText, TextPreprocessor
-from service.answers import Answer, HeadKind, Position, Result
-from service.attention import Selection, name_positions, select, to_json
+from service.answers import Answer, HeadKind, Result
+from service.attention.encoding import to_json
+from service.attention.positions import name_positions
+from service.attention.selection import select
+from service.attention.view import Tensors, View, look
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
 from service.errors import Fault, InvalidInput, MissingHead, Overloaded
 from service.inflight import InFlight
-from service.limits import Source, check_positions, check_sources, locate
+from service.limits import Source, check_attention, check_positions, check_sources, locate
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options, Words
@@ -29,7 +32,7 @@ from service.settings import Settings
 from service.telemetry import Metrics
 
 LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
-LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
+LOOP_FLOATS = 20_000  # and so are more numbers of attention than this: some milliseconds each
 
 Value = TypeVar("Value")
 
@@ -107,6 +110,7 @@ class Predictor:
         options: Options,
         attention: AttentionOptions | None,
         caller: Caller,
+        apart: Tensors | None = None,
     ) -> Answer:
         """Answer all inputs, or none.
 
@@ -116,6 +120,8 @@ class Predictor:
             options: for classes.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled.
+            apart: takes the attention's numbers, `{index of the input}.{name}`, in place of the
+                answer.
 
         Raises:
             RequestError: it cannot be answered; nothing was queued.
@@ -125,7 +131,6 @@ class Predictor:
         with self.in_flight:  # from here on `close` waits: nothing was awaited before
             self._begin(caller)
             self._check_heads(kinds)
-            selection = select(attention, self.manifest.attention) if attention else None
             many = isinstance(inputs, list)
             sources = [
                 source.words if isinstance(source, Words) else source
@@ -133,10 +138,12 @@ class Predictor:
             ]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await call(large, self._encode, sources, many)
-            large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
-            queries, outputs = await self._compute(encoded, selection, False, caller)
+            views, numbers = await call(large, self._look, attention, encoded, many)
+            large |= apart is None and numbers > LOOP_FLOATS
+            queries, outputs = await self._compute(encoded, views, False, caller)
             started_s = time.perf_counter()
-            results = await call(large, self._results, sources, queries, outputs, kinds, options)
+            asked = (sources, queries, outputs, kinds, options, apart)
+            results = await call(large, self._results, *asked)
             caller.stages["decode"] = time.perf_counter() - started_s
             return {
                 "model": self.manifest.name,
@@ -167,23 +174,18 @@ class Predictor:
         """
         with self.in_flight:
             self._begin(caller)
-            selection = select(attention, self.manifest.attention) if attention else None
             many = not isinstance(inputs, str)
             given = inputs if many else [inputs]
             sources = [source for source in given if isinstance(source, str | list)]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await call(large, self._encode, given, many, encode_text)
-            check_positions(encoded, selection, self.settings)
-            _, outputs = await self._compute(encoded, selection, raw, caller)
+            views, _ = await call(large, self._look, attention, encoded, many)
+            _, outputs = await self._compute(encoded, views, raw, caller)
             return list(zip(encoded, outputs, strict=True))
 
     def overload(self) -> Overloaded | None:
         """See `Batcher.overload`."""
         return self._batcher.overload(1)
-
-    def name_positions(self, source: Source, encoded: EncodedText) -> list[Position]:
-        """What each position of an input is a piece of."""
-        return name_positions(source, encoded, self.preprocessor)
 
     async def close(self) -> None:
         """Stop, once every request is answered that `predict` was called for."""
@@ -196,9 +198,16 @@ class Predictor:
         self._batcher.check_room(1)
 
     async def _compute(
-        self, encoded: list[EncodedText], selection: Selection | None, raw: bool, caller: Caller
+        self,
+        encoded: list[EncodedText],
+        views: Sequence[View | None],
+        raw: bool,
+        caller: Caller,
     ) -> tuple[list[Query], list[Outputs]]:
-        queries = [Query(text, len(text.token_ids), selection, raw) for text in encoded]
+        queries = [
+            Query(text, len(text.token_ids), view, raw)
+            for text, view in zip(encoded, views, strict=True)
+        ]
         caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
         return queries, await self._batcher.submit(queries, caller)
 
@@ -230,21 +239,34 @@ class Predictor:
                 raise InvalidInput([fault]) from error
         return encoded
 
+    def _look(
+        self, options: AttentionOptions | None, encoded: list[EncodedText], many: bool
+    ) -> tuple[Sequence[View | None], int]:
+        """What is asked for of each input's attention; how many numbers in all."""
+        check_positions(encoded, self.settings)
+        if options is None:
+            return [None] * len(encoded), 0
+        info = self.manifest.attention
+        selection = select(options, info)
+        views = [
+            look(selection, text, ".".join(map(str, locate(index, many))))
+            for index, text in enumerate(encoded)
+        ]
+        return views, check_attention(options, info, encoded, views, self.settings)
+
     def _run(self, queries: list[Query]) -> list[Outputs]:
         """One batch through the model; called in the model thread."""
         token_ids, valid = pad([query.encoded.token_ids for query in queries])
         names = attention_names(self.manifest.attention.layers)
-        asked = {layer for query in queries if query.selection for layer in query.selection.layers}
+        views = [query.view for query in queries]
+        asked = {layer for view in views if view for layer in view.selection.needed}
         wanted = self._heads.names + [names[layer] for layer in asked]
         arrays = self._session.run(token_ids, valid, wanted)
         weights = {layer: arrays[names[layer]] for layer in asked}
         return [
-            Outputs(
-                *read,
-                query.selection.cut(weights, item, query.length) if query.selection else None,
-            )
-            for item, (query, read) in enumerate(
-                zip(queries, self._heads.read(arrays, queries), strict=True)
+            Outputs(*read, view.cut(weights, item) if view else None)
+            for item, (view, read) in enumerate(
+                zip(views, self._heads.read(arrays, queries), strict=True)
             )
         ]
 
@@ -255,11 +277,18 @@ class Predictor:
         outputs: list[Outputs],
         kinds: Collection[HeadKind],
         options: Options,
+        apart: Tensors | None,
     ) -> list[Result]:
-        return [
-            self._result(*parts, kinds, options)
-            for parts in zip(sources, queries, outputs, strict=True)
-        ]
+        results = []
+        for index, parts in enumerate(zip(sources, queries, outputs, strict=True)):
+            result = self._result(*parts, kinds, options)
+            for name, numbers in (outputs[index].attention or {}).items():
+                if apart is None:
+                    result["attention"][name] = to_json(numbers)  # type: ignore[literal-required]
+                else:
+                    apart[f"{index}.{name}"] = numbers
+            results.append(result)
+        return results
 
     def _result(
         self,
@@ -270,14 +299,10 @@ class Predictor:
         options: Options,
     ) -> Result:
         result = self._heads.answer(source, query.encoded, outputs, kinds, options)
-        if query.selection and outputs.weights is not None:
-            heads = query.selection.heads
-            result["attention"] = {
-                "positions": self.name_positions(source, query.encoded),
-                "layers": list(query.selection.layers),
-                "heads": heads if heads == "mean" else list(heads),
-                "weights": to_json(outputs.weights),  # type: ignore[typeddict-item]  # is JSON already
-            }
+        if query.view:
+            asked = query.view.selection.options
+            positions = name_positions(source, query.encoded, asked, self.preprocessor)
+            result["attention"] = query.view.describe(positions)
         return result
 
 

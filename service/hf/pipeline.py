@@ -11,7 +11,7 @@ from export.bundle import Manifest
 from model.config import HeadConfig
 from model.preprocess.text import EncodedText
 from service.answers import Class, Entity, HeadKind
-from service.attention import Floats
+from service.attention.kinds import Floats
 from service.caller import Caller
 from service.errors import Fault, InvalidRequest, MissingHead
 from service.hf import text_classification, token_classification

@@ -6,7 +6,7 @@ import numpy as np
 
 from model.decode import softmax
 from service.answers import Class
-from service.attention import Floats
+from service.attention.kinds import Floats
 from service.schemas import Parameters
 
 

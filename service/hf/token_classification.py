@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders
 from model.decode import softmax
 from model.preprocess.text import EncodedText
 from service.answers import Entity
-from service.attention import Floats
+from service.attention.kinds import Floats
 from service.schemas import Parameters
 
 OUTSIDE = ("O",)

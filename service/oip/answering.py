@@ -8,12 +8,15 @@ import orjson
 from numpy.typing import NDArray
 
 from model.preprocess.text import EncodedText
+from service.attention.positions import name_positions
 from service.oip.asking import Asked, Wanted, check_floats
 from service.oip.surface import Surface
 from service.oip.tensors import Tensor, Values
 from service.predictor import Predictor
 from service.results import Outputs, label_words
+from service.schemas import AttentionOptions
 
+NO_KEY = -1  # where an input has fewer rows, or fewer keys, than another
 Computed = Sequence[tuple[EncodedText, Outputs]]
 
 
@@ -65,9 +68,7 @@ class _OfIds:
             return _stack(logits, (self._length, labels))
         place = sorted(self._layers).index(self._surface.layers[name])
         heads = self._surface.manifest.attention.heads
-        weights = [
-            outputs.weights[place] for outputs in self._outputs if outputs.weights is not None
-        ]
+        weights = [out.attention["weights"][place] for out in self._outputs if out.attention]
         return _stack(weights, (heads, self._length, self._length))
 
 
@@ -79,6 +80,7 @@ class _OfText:
         self._surface = surface
         self._sources = [s for s in asked.sources if not isinstance(s, np.ndarray)]
         self._computed = computed
+        self._options = asked.attention or AttentionOptions()
         self._makers: dict[str, Callable[[str], Values]] = {
             "word_counts": self._word_counts,
             "offsets": self._offsets,
@@ -88,6 +90,7 @@ class _OfText:
             "probabilities": self._probabilities,
             "positions": self._positions,
             "attention": self._attention,
+            "attention_keys": self._attention_keys,
         }
 
     def __call__(self, name: str) -> Values:
@@ -128,21 +131,29 @@ class _OfText:
         return [orjson.dumps(found).decode() for found in spans]
 
     def _positions(self, _: str) -> Values:
+        preprocessor = self._predictor.preprocessor
         return [
-            orjson.dumps(self._predictor.name_positions(source, text)).decode()
+            orjson.dumps(name_positions(source, text, self._options, preprocessor)).decode()
             for source, (text, _) in zip(self._sources, self._computed, strict=True)
         ]
 
     def _attention(self, _: str) -> Values:
-        weights = [out.weights for _, out in self._computed if out.weights is not None]
-        shape = tuple(np.max([each.shape for each in weights], axis=0).tolist())
-        check_floats(len(weights) * int(np.prod(shape)), self._predictor.settings)
-        return _stack(weights, shape)
+        kind = self._options.kind
+        return self._tensor("weights" if kind == "rollout" else kind, 0)
+
+    def _attention_keys(self, _: str) -> Values:
+        return self._tensor("keys", NO_KEY)
+
+    def _tensor(self, name: str, padding: int) -> Values:
+        found = [out.attention[name] for _, out in self._computed if out.attention]
+        shape = tuple(np.max([each.shape for each in found], axis=0).tolist())
+        check_floats(len(found) * int(np.prod(shape)), self._predictor.settings)
+        return _stack(found, shape, padding)
 
 
-def _stack(items: Sequence[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Items of any size, each at the start of its own (batch, *shape); 0 elsewhere."""
-    stacked = np.zeros((len(items), *shape), items[0].dtype)
+def _stack(items: Sequence[NDArray[Any]], shape: tuple[int, ...], padding: int = 0) -> NDArray[Any]:
+    """Items of any size, each at the start of its own (batch, *shape); padding elsewhere."""
+    stacked = np.full((len(items), *shape), padding, items[0].dtype)
     for whole, item in zip(stacked, items, strict=True):
         whole[tuple(map(slice, item.shape))] = item
     return stacked

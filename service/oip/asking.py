@@ -204,7 +204,7 @@ def _find_attention(
     names = {output.name for output in wanted}
     if layers := [number for name, number in surface.layers.items() if name in names]:
         return AttentionOptions(layers=layers)
-    if "attention" not in names:
+    if names.isdisjoint(("attention", "attention_keys")):
         return None
     given: dict[str, Any] = {
         name.removeprefix(ATTENTION): value
@@ -214,7 +214,10 @@ def _find_attention(
     for output in asked.outputs:
         if output.name == "attention":
             given |= {k: v for k, v in output.parameters.items() if k not in OF_THE_PROTOCOL}
-    return _read_options(given)
+    options = _read_options(given)
+    if "attention_keys" in names and options.top_k is None:
+        raise refuse(["outputs", "attention_keys"], "there are keys where attention has a top_k")
+    return options
 
 
 def _read_options(given: Mapping[str, Any]) -> AttentionOptions:

@@ -93,9 +93,9 @@ def _relocate(fault: Fault, way: str) -> Fault:
 
 def _floats(computed: Computed) -> int:
     return sum(
-        sum(logits.size for logits in outputs.logits.values())
-        + (outputs.weights.size if outputs.weights is not None else 0)
+        array.size
         for _, outputs in computed
+        for array in (*outputs.logits.values(), *(outputs.attention or {}).values())
     )
 
 

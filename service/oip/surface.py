@@ -70,6 +70,7 @@ class Surface:
                 self.decoded[f"{head.name}.spans"] = Spec("BYTES", (ANY,))
         self.decoded["positions"] = Spec("BYTES", (ANY,))
         self.decoded["attention"] = Spec("FP32", (ANY,) * 5)
+        self.decoded["attention_keys"] = Spec("INT32", (ANY,) * 5)
         self.raw = {
             tensor.name: Spec(
                 "FP32", tuple(ANY if isinstance(axis, str) else axis for axis in tensor.axes)

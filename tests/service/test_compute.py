@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.caller import Caller
-from service.errors import InvalidInput
+from service.errors import InvalidInput, InvalidRequest
 from service.schemas import AttentionOptions, Options
 from tests.service.conftest import TEXTS, torch_outputs
 
@@ -40,10 +40,20 @@ def test_token_ids_are_taken_as_they_are(client) -> None:
     [(encoded, of_text)] = compute(client, [TEXTS[0]], AttentionOptions())
     [(_, of_ids)] = compute(client, [encoded.token_ids], AttentionOptions())
     assert np.array_equal(of_text.logits["slots"], of_ids.logits["slots"])
-    assert np.array_equal(of_text.weights, of_ids.weights)
+    assert np.array_equal(of_text.attention["weights"], of_ids.attention["weights"])
 
 
 @pytest.mark.parametrize("ids", [[], [-1], [2, 10**6], [1] * 42])
 def test_token_ids_that_no_graph_could_take_are_refused(client, ids: list[int]) -> None:
     with pytest.raises(InvalidInput, match=r"inputs\.1: "):
         compute(client, ["noon", np.array(ids, np.int64)])
+
+
+def test_attention_of_token_ids_knows_no_words(client) -> None:
+    for options in ({"level": "word"}, {"special": "drop"}, {"query": {"start": 0, "end": 3}}):
+        with pytest.raises(
+            InvalidRequest, match=r"attention\.(level|special|query): .*inputs\.0 is"
+        ):
+            compute(client, [np.array([2, 5, 3])], AttentionOptions(**options))
+    for options in ({"kind": "rollout"}, {"query": "sequence"}, {"kind": "received"}):
+        compute(client, [np.array([2, 5, 3])], AttentionOptions(**options))

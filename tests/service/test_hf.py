@@ -35,7 +35,7 @@ from model.data.examples import Example
 from model.network import Network
 from model.recipe import SPECIAL, train_tokenizer
 from service.hf.pipeline import LOOP_POSITIONS
-from tests.service.conftest import HEADS, LAYERS, MAX_LENGTH, write_network
+from tests.service.conftest import HEADS, LAYERS, MAX_LENGTH, save_bundle
 from tests.service.process import serving
 
 STRATEGIES = ("none", "simple", "first", "average", "max")
@@ -145,7 +145,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     for kind, tokenizer in (("pieces", pieces), ("bytes", bytes_tokenizer())):
         tokens, sequence = their_models(Tokenizer.from_str(tokenizer).get_vocab_size())
         network = our_network(tokens, sequence, tmp_path_factory.mktemp(kind))
-        write_network(network, folder / kind, tokenizer)
+        save_bundle(folder / kind, network, tokenizer)
         reader = their_tokenizer(kind, tokenizer)
         made.tokens[kind] = pipeline("token-classification", tokens, tokenizer=reader)
         made.texts[kind] = pipeline("text-classification", sequence, tokenizer=reader)

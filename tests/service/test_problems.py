@@ -76,6 +76,7 @@ def test_what_is_not_json(client, body: bytes, detail: str) -> None:
         ({"inputs": "a", "attention": {"layers": [0, 3]}}, ["attention", "layers", 1], "-3 to 2"),
         ({"inputs": "a", "attention": {"heads": [-5]}}, ["attention", "heads", 0], "-4 to 3"),
         ({"inputs": "a", "attention": {"heads": [10**99]}}, ["attention", "heads", 0], "-4 to 3"),
+        ({"inputs": "a", "attention": {"layers": [2, -1]}}, ["attention", "layers", 1], "twice"),
         ({"inputs": "a", "attention": {"heads": "max"}}, ["attention", "heads"], "'mean'"),
     ],
 )
@@ -158,7 +159,7 @@ def test_a_model_without_such_a_head(client) -> None:
             {"max_attention_floats": 100},
             {"inputs": ["noon"] * 2, "attention": {"layers": "all"}},
             ["attention"],
-            "216 attention weights; at most 100 are allowed; ask for fewer layers",
+            "216 numbers; at most 100 are allowed; ",
         ),
     ],
 )

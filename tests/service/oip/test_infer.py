@@ -165,6 +165,38 @@ def test_attention_is_chosen_by_the_output_or_by_the_request(client, parameters:
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "rollout", "layers": "all"},
+        {"kind": "received", "level": "word"},
+        {"kind": "entropy", "special": "drop"},
+        {"top_k": 2, "query": {"first_word": 0, "last_word": 0}},
+        {"heads": "mean", "dtype": "float16"},
+    ],
+)
+def test_attention_is_what_v1_answers_whatever_is_asked_of_it(client, options: dict) -> None:
+    inputs = [TEXTS[0], TEXTS[3]]  # not of the same length
+    parameters = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in options.items()}
+    names = ["attention", "attention_keys"] if "top_k" in options else ["attention"]
+    wanted = [{"name": name, "parameters": {"binary_data": True}} for name in names]
+    wanted[0]["parameters"] |= parameters
+    response = client.post(PATH, {"inputs": [text(*inputs)], "outputs": wanted})
+    found = values(response)
+    size = int(response.headers["inference-header-content-length"])
+    shapes = [output["shape"] for output in json.loads(response.content[:size])["outputs"]]
+    answers = client.ask("/v1/attention", {"inputs": inputs, "attention": options})["results"]
+    kind = options.get("kind", "weights").replace("rollout", "weights")
+    for name, v1 in zip(names, (kind, "keys"), strict=False):
+        stacked = np.reshape(found[name], shapes[names.index(name)])
+        for item, answer in zip(stacked, answers, strict=True):
+            expected = np.array(answer["attention"][v1])
+            part = item[tuple(map(slice, expected.shape))]
+            assert part == pytest.approx(expected, abs=1e-3 if "dtype" in options else 1e-6)
+            item[tuple(map(slice, expected.shape))] = 0
+            assert set(np.unique(item)) <= ({0, -1} if v1 == "keys" else {0})
+
+
+@pytest.mark.parametrize(
     ("name", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
 )
 def test_bodies_may_be_compressed_both_ways(client, name: str, compress) -> None:

@@ -108,6 +108,7 @@ def outputs(name: str = "intent.labels", **parameters: Any) -> dict:
         (outputs("intent.probabilities", classification=True), "is no number up to"),
         (outputs(binary_data="true"), "binary_data: is not true or false"),
         (outputs("attention", layers="[3]"), "attention.layers.0: 3 is none of the 3 layers"),
+        (outputs("attention_keys"), "outputs.attention_keys: there are keys where"),
         (outputs("attention", layers="{"), "outputs.attention.layers"),
         (outputs("attention", layers=1.5), "outputs.attention.layers"),
         (outputs("attention", heads="max"), "outputs.attention.heads"),
