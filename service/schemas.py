@@ -31,6 +31,7 @@ class Words(Part):
     """An input whose words are given; they are labelled one for one."""
 
     words: Annotated[list[str], Field(min_length=1, fail_fast=True)]
+    """In the order of the text."""
 
 
 INPUT = 'an input is text or {"words": [...]}'
@@ -86,6 +87,7 @@ class PredictRequest(LabelRequest):
     """Ask all heads of a model."""
 
     options: Options = Options()
+    """How classes are answered."""
 
 
 class ClassifyRequest(PredictRequest):

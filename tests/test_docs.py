@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCORE = 0.02
+FRACTION = re.compile(r"\d+\.\d+")
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -61,7 +62,7 @@ def url() -> Iterator[str]:
 
 
 def same(ours: object, shown: object) -> bool:
-    """Equal, scores within SCORE."""
+    """Equal, scores within SCORE, and fractions in a text whatever they are."""
     if isinstance(shown, dict):
         return (
             isinstance(ours, dict)
@@ -72,6 +73,8 @@ def same(ours: object, shown: object) -> bool:
         return isinstance(ours, list) and len(ours) == len(shown) and all(map(same, ours, shown))
     if isinstance(shown, float):
         return isinstance(ours, float | int) and abs(ours - shown) <= SCORE
+    if isinstance(shown, str):
+        return isinstance(ours, str) and FRACTION.sub("", ours) == FRACTION.sub("", shown)
     return ours == shown
 
 
