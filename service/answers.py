@@ -251,5 +251,7 @@ class Problem(TypedDict):
     """What, where, and what is allowed."""
     errors: NotRequired[list[Fault]]
     """Each thing that is wrong with the request; at most 10."""
+    line: NotRequired[int]
+    """Where many lines were sent: which, from 1."""
     error: NotRequired[str]
     """`detail` again, where clients of other protocols look for it."""

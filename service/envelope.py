@@ -1,10 +1,12 @@
 """What every request gets: an id, times, headers, a place in the metrics, and an answer."""
 
+import functools
 import itertools
 import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from itertools import chain
 from time import perf_counter
 
@@ -15,7 +17,7 @@ from service.errors import ClientLeft, HeadersTooLarge, ShuttingDown
 from service.exchange import Endpoint, Exchange, Reply
 from service.keys import ApiKeys
 from service.lifecycle import Lifecycle
-from service.problems import write_problem
+from service.problems import Failure, write_problem
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -83,14 +85,17 @@ class Envelope:
         caller: Caller | None = None
         try:
             _check_size(scope["headers"])
-            if self._lifecycle.draining:
+            if self._lifecycle.draining.is_set():
                 await self._refuse(scope, receive)
             if self._keys is not None:
                 self._keys.check(scope["path"], headers)
             if endpoint is None:
                 await self._app(scope, receive, answer.pass_on)
             else:
-                exchange = Exchange(headers, parameters, receive, self._settings)
+                tell = functools.partial(self._tell, scope["path"], answer.id)
+                exchange = Exchange(
+                    headers, parameters, receive, self._settings, self._lifecycle.draining, tell
+                )
                 caller = exchange.caller
                 answer.stages = caller.stages
                 await answer(200, await endpoint(exchange))
@@ -98,7 +103,9 @@ class Envelope:
             answer.status = 499
             self._metrics.record_problem("client-left")
         except Exception as error:
-            await self._fail(error, scope["path"], answer)
+            problem = self._tell(scope["path"], answer.id, error)
+            if not answer.status:
+                await answer(problem.status, Reply(problem.body, problem.media, problem.headers))
         route = getattr(scope.get("route"), "path", "other") if endpoint is None else path
         self._metrics.record_request(
             route, answer.status, perf_counter() - started_s, answer.stages
@@ -122,13 +129,13 @@ class Envelope:
                     return template, found.groupdict()
         return path, NOWHERE
 
-    async def _fail(self, error: Exception, path: str, answer: "_Answer") -> None:
-        problem = write_problem(error, path)
+    def _tell(self, path: str, id: bytes, error: Exception, line: int | None = None) -> Failure:
+        """Note what failed; what to say of it."""
+        problem = write_problem(error, path, line)
         if problem.status == 500:
-            LOG.exception("a bug: a request failed", extra={"request_id": answer.id.decode()})
+            LOG.error("a bug: a request failed", exc_info=error, extra={"request_id": id.decode()})
         self._metrics.record_problem(problem.name)
-        if not answer.status:
-            await answer(problem.status, Reply(problem.body, problem.media, problem.headers))
+        return problem
 
     async def _refuse(self, scope: Scope, receive: Receive) -> None:
         """Read the body to its end first, or the client might not get to see the answer."""
@@ -157,16 +164,20 @@ class _Answer:
         self.status = 0
 
     async def __call__(self, status: int, reply: Reply) -> None:
-        """Send all of it."""
+        """Send all of it; of parts the head with the first, which may fail."""
         headers = [(b"content-type", reply.media), *reply.headers]
+        head: Message = {"type": "http.response.start", "status": status, "headers": headers}
         if isinstance(reply.body, bytes):
             headers.append((b"content-length", b"%d" % len(reply.body)))
-        await self.pass_on({"type": "http.response.start", "status": status, "headers": headers})
-        if isinstance(reply.body, bytes):
+            await self.pass_on(head)
             await self._send({"type": "http.response.body", "body": reply.body})
             return
-        async for part in reply.body:
-            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        async with aclosing(reply.body) as parts:
+            part = await anext(parts, b"")
+            await self.pass_on(head)
+            while part:
+                await self._send({"type": "http.response.body", "body": part, "more_body": True})
+                part = await anext(parts, b"")
         await self._send({"type": "http.response.body", "body": b""})
 
     async def pass_on(self, message: Message) -> None:

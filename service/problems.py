@@ -67,11 +67,11 @@ ROUTING = {
 }
 
 
-def write_problem(error: Exception, path: str) -> Failure:
-    """What a failure answers to a request for that path."""
+def write_problem(error: Exception, path: str, line: int | None = None) -> Failure:
+    """What a failure answers to a request for that path, or to one line of it."""
     if not isinstance(error, errors.ServiceError):
         detail = "a bug of the service; it was logged, and the input may well be right"
-        return _write(PROBLEMS[Exception], detail, path)
+        return _write(PROBLEMS[Exception], detail, path, line=line)
     headers: Headers = []
     if isinstance(error, errors.Unavailable):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
@@ -81,7 +81,7 @@ def write_problem(error: Exception, path: str) -> Failure:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.ShuttingDown):
         headers.append((b"connection", b"close"))
-    return _write(PROBLEMS[type(error)], str(error), path, error.faults, headers)
+    return _write(PROBLEMS[type(error)], str(error), path, error.faults, headers, line)
 
 
 async def failure(request: Request, error: Exception) -> Response:
@@ -115,6 +115,7 @@ def _write(
     path: str,
     faults: Sequence[errors.Fault] = (),
     headers: Headers | None = None,
+    line: int | None = None,
 ) -> Failure:
     problem: Problem = {
         "type": f"urn:regard:{sort.name}",
@@ -124,6 +125,8 @@ def _write(
     }
     if faults:
         problem["errors"] = list(faults)
+    if line is not None:
+        problem["line"] = line
     media = MEDIA_TYPE
     if path.startswith(FOREIGN):
         problem["error"] = detail

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
@@ -88,6 +89,19 @@ class PredictRequest(LabelRequest):
 
     options: Options = Options()
     """How classes are answered."""
+
+
+class LineRequest(PredictRequest):
+    """One line of many: a request, or its input alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, line: object) -> object:
+        if isinstance(line, str) or (isinstance(line, dict) and "words" in line):
+            return {"inputs": line}
+        if not isinstance(line, dict):
+            raise PydanticCustomError("wrong_type", f"a line is a request or an input; {INPUT}")
+        return line
 
 
 class ClassifyRequest(PredictRequest):

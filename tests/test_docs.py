@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from service.settings import Settings
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUN = {
+    "bash": ["bash", "-c"],
+    "python": [sys.executable, "-c"],
+    "javascript": ["node", "--input-type=module", "-e"],
+}
 SCORE = 0.02
 FRACTION = re.compile(r"\d+\.\d+")
 
@@ -24,17 +30,15 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text("utf-8"))
 
 
-def curls() -> list[tuple[str, str, str]]:
-    """(page, command, answer) of each curl that a JSON block follows."""
-    found = []
-    for page in PAGES:
-        listed = blocks(page)
-        found.extend(
-            (page.name, command, answer)
-            for (kind, command), (next_kind, answer) in pairwise(listed)
-            if kind == "bash" and command.startswith("curl") and next_kind == "json"
-        )
-    return found
+def examples() -> list[tuple[str, str, str, str]]:
+    """(page, language, program, answer) of each program that its answer follows."""
+    return [
+        (page.name, kind, program, answer)
+        for page in PAGES
+        for (kind, program), (next_kind, answer) in pairwise(blocks(page))
+        if next_kind in ("json", "jsonl")
+        and (kind in ("python", "javascript") or program.startswith("curl"))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +82,30 @@ def same(ours: object, shown: object) -> bool:
     return ours == shown
 
 
-@pytest.mark.parametrize(("page", "command", "answer"), curls())
-def test_the_docs_curls_answer_as_shown(url: str, page: str, command: str, answer: str) -> None:
-    command = command.replace("http://127.0.0.1:8000", url)
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
-    assert same(json.loads(done.stdout), json.loads(answer)), done.stdout
+def test_node_is_there() -> None:
+    """To run JavaScript with; where it is missing and may be installed, it is."""
+    if not shutil.which("node") and os.getuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-qq", "nodejs"], check=True)
+    assert shutil.which("node"), "install nodejs: the docs' JavaScript is run by it"
 
 
-def test_the_readme_shows_a_curl_and_its_answer() -> None:
-    assert "README.md" in {page for page, _, _ in curls()}
+@pytest.mark.parametrize(("page", "language", "program", "answer"), examples())
+def test_the_docs_programs_answer_as_shown(
+    url: str, page: str, language: str, program: str, answer: str
+) -> None:
+    command = [*RUN[language], program.replace("8000", url.rpartition(":")[2])]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines() if line]
+    shown = [answer] if answer.count("\n{") == 0 else answer.splitlines()
+    assert same(told, list(map(json.loads, shown))), done.stdout
+
+
+def test_the_pages_show_each_way_to_ask() -> None:
+    shown = {(page, language) for page, language, _, _ in examples()}
+    assert ("README.md", "bash") in shown
+    assert {("api.md", language) for language in RUN} <= shown
 
 
 def test_every_make_command_in_the_docs_exists() -> None:

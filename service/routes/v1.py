@@ -1,7 +1,7 @@
 """/v1: predictions and attention weights."""
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -9,16 +9,40 @@ from fastapi import APIRouter
 
 from service.answers import Answer, HeadKind
 from service.exchange import Endpoint, Exchange, Reply
+from service.lines import answer_line, answer_lines
 from service.openapi import describe
-from service.parse import parse, read_body
+from service.parse import parse, read_body, read_lines, skip_body
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
 
+LINES = b"application/x-ndjson"
+
 
 async def predict(registry: Registry, exchange: Exchange) -> Reply:
-    """Ask all heads of a model, in one pass."""
+    """Ask all heads of a model, in one pass.
+
+    With `Content-Type: application/x-ndjson`, any number of lines: each is such a request, or its
+    input alone, and gets its answer, or a problem, in the line of the same number.
+    """
+    media = exchange.headers.get(b"content-type", b"").partition(b";")[0]
+    if media.strip().lower() == LINES:
+        registry.check_loaded()
+        return Reply(_answer_lines(registry, exchange, read_lines(exchange)), LINES)
     asked = parse(PredictRequest, await read_body(exchange))
     return await _answer(registry, exchange, asked, ("token", "sequence"), asked.options)
+
+
+async def _answer_lines(
+    registry: Registry, exchange: Exchange, lines: AsyncIterator[bytes]
+) -> AsyncGenerator[bytes, None]:
+    async for part in answer_lines(
+        lines,
+        lambda line: answer_line(line, registry.get, exchange.call()),
+        lambda error, number: exchange.tell(error, number).body,
+    ):
+        yield part
+    if exchange.draining.is_set():
+        await skip_body(exchange)
 
 
 async def label(registry: Registry, exchange: Exchange) -> Reply:

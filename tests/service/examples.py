@@ -95,7 +95,7 @@ class Stage:
                 patch.setattr(queue, "positions", client.app.state.settings.max_queue_positions)
             elif given == "stopping":
                 patch.setattr(lifecycle, "leaving", True)
-                patch.setattr(lifecycle, "draining", True)
+                lifecycle.draining.set()
             elif given == "a bug":
                 for name in ("get", "describe", "load", "unload"):
                     patch.setattr(registry, name, fail)
@@ -104,6 +104,7 @@ class Stage:
             try:
                 yield
             finally:
+                lifecycle.draining.clear()
                 if broken.exists():
                     broken.rmdir()
 
