@@ -3,9 +3,11 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from tests.service.process import connect
+from tests.service.test_disconnect import reset
 
 HEAD = (
     "POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
@@ -43,8 +45,16 @@ class Stream:
         return list(self._lines)
 
     def close(self) -> None:
+        """Go away; whoever is sending meanwhile is stopped."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
         self._answer.close()
         self.connection.close()
+
+    def reset(self) -> None:
+        """Go away without a farewell."""
+        self._answer.close()
+        reset(self.connection)
 
     def _read(self) -> Iterator[Any]:
         while line := self._answer.readline().strip():

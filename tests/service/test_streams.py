@@ -13,7 +13,7 @@ from service.lines import IN_FLIGHT
 from tests.service.conftest import same
 from tests.service.process import PATIENCE_S, request, serving
 from tests.service.stream import Stream, shrink
-from tests.service.test_disconnect import Held, held, reset, status, until
+from tests.service.test_disconnect import Held, held, status, until
 
 LONG = "weather in paris on monday at noon " * 5
 
@@ -80,12 +80,12 @@ def test_a_client_that_stops_reading_stops_the_work_until_it_reads_again(
             (result,) = stream.read()["results"]
             assert result["labels"]["slots"][-1]["text"] == text.split()[-1]
         assert answered(url) > done + 400
-        reset(stream.connection)
+        stream.close()
         sender.join(PATIENCE_S)
         until(lambda: Held.left(SimpleNamespace(url=url)) == 1)
 
 
-@pytest.mark.parametrize("leave", [Stream.close, lambda stream: reset(stream.connection)])
+@pytest.mark.parametrize("leave", [Stream.close, Stream.reset])
 def test_a_client_that_vanishes_frees_what_it_had(tiny: SimpleNamespace, leave) -> None:
     with held(tiny.folder) as server:
         stream = Stream(server.url)
@@ -158,5 +158,5 @@ def test_a_stream_lets_others_through(tiny: SimpleNamespace) -> None:
         for _ in range(20):
             assert request("POST", f"{url}/v1/predict", json={"inputs": "noon"}).status_code == 200
             assert "results" in stream.read()
-        reset(stream.connection)
+        stream.close()
         sender.join(PATIENCE_S)
