@@ -3,8 +3,8 @@
     REGARD_DATA=DIR python bench/lines.py [--lines 1000000]
 
 The right answers are asked for one at a time, before. Then, in turns, a part of the lines goes as
-NDJSON, and as requests of 64 texts one after the other. Last, all lines go as one stream. Service on
-core 0, client on core 1.
+NDJSON, and as requests of 64 texts one after the other. Last, all lines go as one stream. Service
+on core 0, client on core 1.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 

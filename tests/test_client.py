@@ -85,9 +85,9 @@ def environment(tmp_path_factory) -> dict[str, str]:
     paths = os.pathsep.join(map(str, (tools, folder / "made")))
     path = os.pathsep.join((str(tools / "bin"), os.environ["PATH"]))
     made = os.environ | {"PYTHONPATH": paths, "PATH": path}
+    generate = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
     done = subprocess.run(
-        [sys.executable, "-m", "openapi_python_client", "generate"]
-        + ["--fail-on-warning", "--path", document, "--output-path", folder / "made"],
+        [*generate, "--path", document, "--output-path", folder / "made"],
         env=made,
         capture_output=True,
         text=True,

@@ -19,7 +19,7 @@ from service.settings import Settings
 from tests.service.conftest import Client
 from tests.service.process import ROOT
 
-SHOWN_LINES = 4
+SHOWN_LINES = 2
 BUNDLE = ROOT / "bundles" / "assistant"
 
 

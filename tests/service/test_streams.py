@@ -18,17 +18,17 @@ from tests.service.test_disconnect import Held, held, status, until
 LONG = "weather in paris on monday at noon " * 5
 
 
-def answered(url: str) -> float:
+def answered(server: Held) -> float:
     """How many inputs were computed."""
-    return Held.metric(SimpleNamespace(url=url), "regard_batch_inputs_sum", model="tiny")
+    return server.metric("regard_batch_inputs_sum", model="tiny")
 
 
-def still(url: str) -> float:
+def still(server: Held) -> float:
     """The same, once no more are."""
-    seen = [-1.0, answered(url)]
+    seen = [-1.0, answered(server)]
     while seen[-1] != seen[-2]:
         time.sleep(0.5)
-        seen.append(answered(url))
+        seen.append(answered(server))
     return seen[-1]
 
 
@@ -55,8 +55,8 @@ def test_answers_come_while_lines_are_still_to_come(tiny: SimpleNamespace) -> No
 def test_a_client_that_stops_reading_stops_the_work_until_it_reads_again(
     tiny: SimpleNamespace,
 ) -> None:
-    with serving(tiny.folder, default_model="tiny") as (_, url):
-        stream = Stream(url)
+    with serving(tiny.folder, default_model="tiny") as (process, url):
+        server, stream = Held(process, url), Stream(url)
         shrink(stream.connection)
         texts = [f"{LONG} {number}" for number in range(20_000)]
         sent = 0
@@ -70,19 +70,18 @@ def test_a_client_that_stops_reading_stops_the_work_until_it_reads_again(
 
         sender = threading.Thread(target=send)
         sender.start()
-        done = still(url)
+        done = still(server)
         assert 0 < done < len(texts) - IN_FLIGHT
         assert sent < len(texts), "it was held back, too"
-        waiting = Held.metric(SimpleNamespace(url=url), "regard_queue_positions", model="tiny")
-        assert waiting == 0
+        assert server.waiting() == 0
         assert request("POST", f"{url}/v1/predict", json={"inputs": "noon"}).status_code == 200
         for text in texts[: int(done) + 500]:
             (result,) = stream.read()["results"]
             assert result["labels"]["slots"][-1]["text"] == text.split()[-1]
-        assert answered(url) > done + 400
+        assert answered(server) > done + 400
         stream.close()
         sender.join(PATIENCE_S)
-        until(lambda: Held.left(SimpleNamespace(url=url)) == 1)
+        until(lambda: server.left() == 1)
 
 
 @pytest.mark.parametrize("leave", [Stream.close, Stream.reset])
@@ -93,14 +92,14 @@ def test_a_client_that_vanishes_frees_what_it_had(tiny: SimpleNamespace, leave) 
         begun = server.begins()
         until(lambda: server.waiting() == 3 * (IN_FLIGHT - begun))
         leave(stream)
-        until(lambda: server.left() == 1)  # while the model is busy
-        assert server.waiting() == 0
+        until(lambda: server.waiting() == 0)  # while the model is busy
         server.go_on()
+        until(lambda: server.left() == 1)
         after = server.post("book")
         assert server.begins() == 1, "nothing of what was left"
         server.go_on()
         assert status(after) == 200
-        until(lambda: answered(server.url) == begun + 1)
+        until(lambda: answered(server) == begun + 1)
 
 
 def test_at_the_end_what_was_taken_is_answered_and_the_rest_is_told(tiny: SimpleNamespace) -> None:
