@@ -22,8 +22,8 @@ class Exchange:
         headers: by lower-case name; of several of one name, the last.
         parameters: what stands in the path for each `{name}` of the endpoint's template.
         settings: of the service.
-        draining: whether to come to an end, where there is none.
-        tell: notes what failed, and gives what to say: of a line, where it is one of many.
+        draining: set once the service is being stopped: what goes on for long ends then.
+        tell: notes an error, of the line of that number if of one; gives what to answer.
         caller: its deadline, and who waits.
     """
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from itertools import takewhile
 from time import perf_counter
 
@@ -46,12 +46,14 @@ async def answer_line(
         except Overloaded as error:
             if perf_counter() + RETRY_S > caller.deadline_s:
                 raise DeadlineExceeded(str(error)) from error
+            if caller.left():
+                raise ClientLeft("nobody waits for the answer any more") from error
         await asyncio.sleep(RETRY_S)
 
 
 async def answer_lines(
     lines: AsyncIterator[bytes], answer: Answer, tell: Tell
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Answer lines as they come; none is taken while too much is under way.
 
     Args:

@@ -85,7 +85,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     paths = os.pathsep.join(map(str, (tools, folder / "made")))
     path = os.pathsep.join((str(tools / "bin"), os.environ["PATH"]))
     made = os.environ | {"PYTHONPATH": paths, "PATH": path}
-    generate = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
+    generate = [sys.executable, "-m", "openapi_python_client", "generate"]
     done = subprocess.run(
         [*generate, "--path", document, "--output-path", folder / "made"],
         env=made,
@@ -94,6 +94,9 @@ def environment(tmp_path_factory) -> dict[str, str]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    # All that it cannot do is to send lines; endpoints that take them take requests, too.
+    assert done.stderr.count("WARNING") == 1
+    assert "Unsupported content type application/x-ndjson" in done.stderr
     return made
 
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -35,12 +36,14 @@ async def predict(registry: Registry, exchange: Exchange) -> Reply:
 async def _answer_lines(
     registry: Registry, exchange: Exchange, lines: AsyncIterator[bytes]
 ) -> AsyncGenerator[bytes, None]:
-    async for part in answer_lines(
+    answers = answer_lines(
         lines,
         lambda line: answer_line(line, registry.get, exchange.call()),
         lambda error, number: exchange.tell(error, number).body,
-    ):
-        yield part
+    )
+    async with aclosing(answers):
+        async for part in answers:
+            yield part
     if exchange.draining.is_set():
         await skip_body(exchange)
 
