@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from service.lines import IN_FLIGHT
+from service.listener import KEEPALIVE_S, listen
 from tests.service.conftest import same
 from tests.service.process import PATIENCE_S, request, serving
 from tests.service.stream import Stream, shrink
@@ -100,6 +102,17 @@ def test_a_client_that_vanishes_frees_what_it_had(tiny: SimpleNamespace, leave) 
         server.go_on()
         assert status(after) == 200
         until(lambda: answered(server) == begun + 1)
+
+
+def test_a_client_that_vanishes_without_a_word_is_asked_whether_it_is_there() -> None:
+    """One whose machine lost its power sends nothing, not even that it goes."""
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_S
 
 
 def test_at_the_end_what_was_taken_is_answered_and_the_rest_is_told(tiny: SimpleNamespace) -> None:
