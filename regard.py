@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that serving needs no traini
 import json
 import os
 import sys
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -125,10 +126,10 @@ def predict(
         bool, typer.Option("--jsonl", help='Lines are JSON: "text" or {"words": [...]}.')
     ] = False,
 ) -> None:
-    """Answer each line of a file with a line of JSON.
+    """Answer each line of a file with a line of JSON, as the service does (docs/api.md).
 
-    A file named *.jsonl is read as JSON lines. A line that cannot be answered gives {"error": ...}
-    in its place, and exit code 1 at the end.
+    A file named *.jsonl is read as JSON lines. A line that cannot be answered gives a problem in
+    its place, and exit code 1 at the end.
     """
     import asyncio
 
@@ -149,8 +150,12 @@ async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from service.lines import predict_lines
+    from service.caller import Caller
+    from service.errors import ServiceError, UnknownModel
+    from service.lines import answer_line, answer_lines
     from service.loader import load_bundle
+    from service.predictor import Predictor
+    from service.problems import write_problem
     from service.scheduler import Scheduler
     from service.session import cpu_quota
     from service.settings import Settings
@@ -166,16 +171,40 @@ async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
         disable=not sys.stderr.isatty(),
     )
     failed = 0
+
+    def find_model(name: str | None) -> Predictor:
+        if name not in (None, predictor.manifest.name):
+            message = f"there is only {predictor.manifest.name}"
+            raise UnknownModel([{"loc": ["model"], "message": message}])
+        return predictor
+
+    def tell(error: Exception, number: int) -> bytes:
+        nonlocal failed
+        if not isinstance(error, ServiceError):
+            raise error
+        failed += 1
+        return write_problem(error, "", number).body
+
     with file.open(encoding="utf-8") if file else sys.stdin as lines, progress:
         task = progress.add_task("", total=None)
-        async for line, good in predict_lines(predictor, lines, json_lines):
-            failed += not good
-            sys.stdout.buffer.write(line + b"\n")
-            progress.advance(task)
+        async for answers in answer_lines(
+            _read(lines, json_lines),
+            lambda line: answer_line(line, find_model, Caller()),
+            tell,
+        ):
+            sys.stdout.buffer.write(answers)
+            progress.advance(task, answers.count(b"\n"))
     sys.stdout.flush()
     await predictor.close()
     scheduler.close()
     return failed
+
+
+async def _read(lines: Iterable[str], json_lines: bool) -> AsyncIterator[bytes]:
+    """Each as JSON, without its end."""
+    for line in lines:
+        text = line.rstrip("\r\n")
+        yield text.encode() if json_lines else json.dumps(text).encode()
 
 
 def _is_jsonl(file: Path | None) -> bool:

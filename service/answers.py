@@ -17,6 +17,7 @@ class Label(TypedDict):
     """A word's label."""
 
     text: str
+    """The word, as it was given."""
     start: NotRequired[int]
     """Where the word starts in the given text, in Unicode code points."""
     end: NotRequired[int]
@@ -24,6 +25,7 @@ class Label(TypedDict):
     word: NotRequired[int]
     """Where words were given: the word's index, from 0."""
     label: str
+    """One of the head's labels."""
     score: float
     """Its probability."""
 
@@ -33,6 +35,7 @@ class Span(TypedDict):
     """Neighbouring words that share a label."""
 
     text: str
+    """What it covers of the given text; of given words, these with a space between."""
     start: NotRequired[int]
     """Where the span starts in the given text, in Unicode code points."""
     end: NotRequired[int]
@@ -42,6 +45,7 @@ class Span(TypedDict):
     last_word: NotRequired[int]
     """The index of the last word, inclusive."""
     label: str
+    """That of its words, without B- and I-."""
     score: float
     """The mean of its words' scores."""
 
@@ -51,7 +55,9 @@ class Class(TypedDict):
     """A class of the whole input."""
 
     label: str
+    """One of the head's labels."""
     score: float
+    """Its probability."""
 
 
 @with_config(DESCRIBED)
@@ -63,6 +69,7 @@ class Entity(TypedDict):
     entity_group: NotRequired[str]
     """What its pieces' labels have in common: city, of B-city and I-city."""
     score: float
+    """Of its pieces or words, the mean probability."""
     index: NotRequired[int]
     """The piece's position; with the strategy `none` alone."""
     word: str
@@ -82,6 +89,7 @@ class Position(TypedDict):
     """A row and a column of the attention weights."""
 
     text: str
+    """The piece of the input, or the name of the special position."""
     special: NotRequired[Literal[True]]
     """It stands for no part of the input."""
     word: NotRequired[int]
@@ -98,10 +106,13 @@ class Attention(TypedDict):
     """Who looks at whom. Layers and heads are in the order asked for; a mean is a single head."""
 
     kind: AttentionKind
+    """What the numbers are."""
     positions: list[Position]
-    """Or words, or both kinds of special ones, as asked for: the rows and the columns."""
+    """The rows and the columns, in their order: positions or words, as asked for."""
     layers: list[int]
+    """Counted from 0, in the order asked for."""
     heads: list[int] | Literal["mean"]
+    """Counted from 0, in the order asked for; or their mean."""
     query: NotRequired[list[int]]
     """Where not all were asked for: the rows, as indices into `positions`."""
     weights: NotRequired[list[list[list[list[float]]]]]
@@ -117,12 +128,16 @@ class Attention(TypedDict):
 
 @with_config(DESCRIBED)
 class Result(TypedDict):
-    """The answer to one input. In `labels`, `spans` and `classes` there is a key for each head."""
+    """The answer to one input."""
 
     labels: NotRequired[dict[str, list[Label]]]
+    """By the name of the token head: a label for each word, in their order."""
     spans: NotRequired[dict[str, list[Span]]]
+    """By the name of the token head, where its labels are of the BIO kind."""
     classes: NotRequired[dict[str, list[Class]]]
+    """By the name of the sequence head: the most probable first."""
     attention: NotRequired[Attention]
+    """Where it was asked for."""
 
 
 @with_config(DESCRIBED)
@@ -138,8 +153,11 @@ class Answer(TypedDict):
     """The answer to a request."""
 
     model: str
+    """The name of the model that answered."""
     version: str
+    """The version of its bundle."""
     usage: Usage
+    """What it took."""
     results: list[Result]
     """In the order of the inputs."""
 
@@ -149,9 +167,11 @@ class Head(TypedDict):
     """What a model answers."""
 
     name: str
+    """Its key in an answer."""
     kind: HeadKind
     """token: one label a word; sequence: classes of the whole input."""
     labels: list[str]
+    """All that it may answer."""
 
 
 @with_config(DESCRIBED)
@@ -159,7 +179,9 @@ class AttentionSize(TypedDict):
     """The attention weights a model can answer."""
 
     layers: int
+    """The number of layers."""
     heads: int
+    """The number of attention heads of each."""
 
 
 @with_config(DESCRIBED)
@@ -169,9 +191,13 @@ class Limits(TypedDict):
     positions_per_input: int
     """Special positions included."""
     positions_per_request: int
+    """Over all its inputs."""
     characters_per_input: int
+    """Unicode code points; of given words, their sum."""
     inputs: int
+    """In one request."""
     body_bytes: int
+    """Of the body, or of one line where there are many."""
     attention_floats: int
     """Numbers of attention in one answer."""
 
@@ -181,8 +207,11 @@ class Data(TypedDict):
     """What a model was trained and measured on."""
 
     name: str
+    """Of the data set."""
     license: str
+    """Its SPDX name."""
     url: str
+    """Where it is from."""
 
 
 @with_config(DESCRIBED)
@@ -190,17 +219,25 @@ class Model(TypedDict):
     """A model that is served."""
 
     name: str
+    """As requests name it."""
     version: str
+    """Of its bundle."""
     description: str
+    """What it is for."""
     license: str
+    """Its SPDX name."""
     modality: Literal["text"]
+    """What its inputs are."""
     default: bool
     """It answers requests that name no model."""
     refused: NotRequired[str]
     """Why a newer bundle of this name is not served in its place."""
     heads: list[Head]
+    """What it answers."""
     attention: AttentionSize
+    """What can be asked for of its attention weights."""
     limits: Limits
+    """What one request may hold."""
     precision: str
     """The precision that is served."""
     dev: dict[str, dict[str, float]]
@@ -208,6 +245,7 @@ class Model(TypedDict):
     test: dict[str, float]
     """Metrics on the test split, as served."""
     data: Data
+    """What it was trained and measured on."""
 
 
 @with_config(DESCRIBED)
@@ -215,6 +253,7 @@ class Models(TypedDict):
     """All models that are served."""
 
     models: list[Model]
+    """By name."""
 
 
 @with_config(DESCRIBED)
@@ -230,6 +269,7 @@ class Health(TypedDict):
     """The state of the service."""
 
     status: Literal["live", "started", "ready"]
+    """That it is what was asked for."""
 
 
 @with_config(DESCRIBED)
@@ -239,10 +279,14 @@ class Problem(TypedDict):
     type: str
     """Stable name of this sort of problem."""
     title: str
+    """The same for all of this sort."""
     status: int
+    """Of HTTP."""
     detail: str
     """What, where, and what is allowed."""
     errors: NotRequired[list[Fault]]
     """Each thing that is wrong with the request; at most 10."""
+    line: NotRequired[int]
+    """Where many lines were sent: which, from 1."""
     error: NotRequired[str]
     """`detail` again, where clients of other protocols look for it."""

@@ -1,10 +1,12 @@
 """What every request gets: an id, times, headers, a place in the metrics, and an answer."""
 
+import functools
 import itertools
 import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from itertools import chain
 from time import perf_counter
 
@@ -12,10 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.caller import Caller, Finished
 from service.errors import ClientLeft, HeadersTooLarge, Overloaded, ServiceError, ShuttingDown
-from service.exchange import Endpoint, Exchange, Reply
+from service.exchange import LINES, Endpoint, Exchange, Reply
 from service.keys import ApiKeys
 from service.lifecycle import Lifecycle
-from service.problems import write_problem
+from service.problems import Failure, write_problem
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -89,14 +91,17 @@ class Envelope:
         caller: Caller | None = None
         try:
             _check_size(scope["headers"])
-            if self._lifecycle.draining:
+            if self._lifecycle.draining.is_set():
                 await self._refuse(scope, receive)
             if self._keys is not None:
                 self._keys.check(path, headers)
             if endpoint is None:
                 await self._app(scope, receive, answer.pass_on)
             else:
-                exchange = Exchange(headers, parameters, receive, self._settings)
+                tell = functools.partial(self._tell, path, answer.id)
+                exchange = Exchange(
+                    headers, parameters, receive, self._settings, self._lifecycle.draining, tell
+                )
                 caller = exchange.caller
                 answer.stages = caller.stages
                 await answer(200, await endpoint(exchange))
@@ -113,7 +118,7 @@ class Envelope:
         Anything more made of requests that are refused would take the time of those that are not.
         """
         route, _ = self._match(path)
-        if route not in self._endpoints or self._lifecycle.draining:
+        if route not in self._endpoints or self._lifecycle.draining.is_set():
             return None
         started_s = perf_counter()
         error = self._overload()
@@ -121,6 +126,8 @@ class Envelope:
             return None
         problem = write_problem(error, path)
         found = dict(headers)
+        if found.get(b"content-type", b"").startswith(LINES):  # they wait for room
+            return None
         if self._keys is not None:
             try:
                 self._keys.check(path, found)
@@ -154,12 +161,17 @@ class Envelope:
             answer.status = 499
             self._metrics.record_problem("client-left")
             return
-        problem = write_problem(error, path)
-        if problem.status == 500:
-            LOG.exception("a bug: a request failed", extra={"request_id": answer.id.decode()})
-        self._metrics.record_problem(problem.name)
+        problem = self._tell(path, answer.id, error)
         if not answer.status:
             await answer(problem.status, Reply(problem.body, problem.media, problem.headers))
+
+    def _tell(self, path: str, id: bytes, error: Exception, line: int | None = None) -> Failure:
+        """Note what failed; what to say of it."""
+        problem = write_problem(error, path, line)
+        if problem.status == 500:
+            LOG.error("a bug: a request failed", exc_info=error, extra={"request_id": id.decode()})
+        self._metrics.record_problem(problem.name)
+        return problem
 
     async def _refuse(self, scope: Scope, receive: Receive) -> None:
         """Read the body to its end first, or the client might not get to see the answer."""
@@ -188,16 +200,20 @@ class _Answer:
         self.status = 0
 
     async def __call__(self, status: int, reply: Reply) -> None:
-        """Send all of it."""
+        """Send all of it; of parts the head with the first, which may fail."""
         headers = [(b"content-type", reply.media), *reply.headers]
+        head: Message = {"type": "http.response.start", "status": status, "headers": headers}
         if isinstance(reply.body, bytes):
             headers.append((b"content-length", b"%d" % len(reply.body)))
-        await self.pass_on({"type": "http.response.start", "status": status, "headers": headers})
-        if isinstance(reply.body, bytes):
+            await self.pass_on(head)
             await self._send({"type": "http.response.body", "body": reply.body})
             return
-        async for part in reply.body:
-            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        async with aclosing(reply.body) as parts:
+            part = await anext(parts, b"")
+            await self.pass_on(head)
+            while part:
+                await self._send({"type": "http.response.body", "body": part, "more_body": True})
+                part = await anext(parts, b"")
         await self._send({"type": "http.response.body", "body": b""})
 
     async def pass_on(self, message: Message) -> None:

@@ -31,15 +31,20 @@ ServiceError
 from collections.abc import Sequence
 from typing import NotRequired
 
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 
+@with_config(ConfigDict(use_attribute_docstrings=True))
 class Fault(TypedDict):
     """One thing that is wrong with a request."""
 
     loc: list[str | int]
+    """Where it is: names of fields and indices of lists, from the outside in."""
     message: str
+    """What it is."""
     allowed: NotRequired[list[str | int]]
+    """What could stand there."""
 
 
 class ServiceError(Exception):

@@ -1,6 +1,7 @@
 """A request as an endpoint sees it, and its reply."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from asyncio import Event
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple
@@ -9,9 +10,11 @@ from starlette.types import Message, Receive
 
 from service.caller import Caller
 from service.errors import Fault, InvalidRequest
+from service.problems import Failure
 from service.settings import Settings
 
 MAX_TIMEOUT_S = 3600.0
+LINES = b"application/x-ndjson"
 
 
 class Exchange:
@@ -21,10 +24,15 @@ class Exchange:
         headers: by lower-case name; of several of one name, the last.
         parameters: what stands in the path for each `{name}` of the endpoint's template.
         settings: of the service.
+        draining: set once the service is being stopped: what goes on for long ends then.
+        tell: notes an error, of the line of that number if of one; gives what to answer.
         caller: its deadline, and who waits.
     """
 
-    __slots__ = ("_receive", "caller", "headers", "parameters", "settings")
+    __slots__ = (
+        *("_has_left", "_receive", "_timeout_s"),
+        *("caller", "draining", "headers", "parameters", "settings", "tell"),
+    )
 
     def __init__(
         self,
@@ -32,14 +40,22 @@ class Exchange:
         parameters: Mapping[str, str],
         receive: Receive,
         settings: Settings,
+        draining: Event,
+        tell: Callable[[Exception, int | None], Failure],
     ):
         self.headers = headers
         self.parameters = parameters
         self.settings = settings
+        self.draining = draining
+        self.tell = tell
         self._receive = receive
-        timeout_s = _timeout(headers.get(b"x-request-timeout"), settings.timeout_s)
-        cycle = getattr(receive, "__self__", None)
-        self.caller = Caller(perf_counter() + timeout_s, partial(_has_left, cycle))
+        self._has_left = partial(_has_left, getattr(receive, "__self__", None))
+        self._timeout_s = _timeout(headers.get(b"x-request-timeout"), settings.timeout_s)
+        self.caller = self.call()
+
+    def call(self) -> Caller:
+        """Of something that is asked now."""
+        return Caller(perf_counter() + self._timeout_s, self._has_left)
 
     async def receive(self) -> Message:
         """See ASGI."""
@@ -49,12 +65,13 @@ class Exchange:
 class Reply(NamedTuple):
     """What is answered with status 200.
 
-    body: all of it, or its parts as they come; a failure among these breaks the connection off.
+    body: all of it, or its parts as they come; a failure after the first of them breaks the
+        connection off.
     media: its type.
     headers: more of them.
     """
 
-    body: bytes | AsyncIterator[bytes | memoryview]
+    body: bytes | AsyncGenerator[bytes | memoryview, None]
     media: bytes = b"application/json"
     headers: Sequence[tuple[bytes, bytes]] = ()
 

@@ -1,6 +1,7 @@
 """The end of the process: first not ready any more, then draining."""
 
-from dataclasses import dataclass
+from asyncio import Event
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -9,8 +10,8 @@ class Lifecycle:
 
     Attributes:
         leaving: /health/ready says so; all else goes on as ever.
-        draining: new requests are refused; those that have begun are answered.
+        draining: once it is set, new requests are refused; those that have begun are answered.
     """
 
     leaving: bool = False
-    draining: bool = False
+    draining: Event = field(default_factory=Event)

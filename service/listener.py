@@ -8,6 +8,7 @@ from contextlib import suppress
 
 SO_ATTACH_FILTER = 26  # Linux
 BACKLOG = 2048
+KEEPALIVE_S = 60  # of silence, then the other side is asked whether it is there
 SYN, ACK, FLAGS = 0x02, 0x10, 13  # of a TCP header, and their place in it
 # Classic BPF, each (code, jump if true, jump if false, constant): drop what has SYN and not ACK.
 DROP_SYN = (
@@ -26,7 +27,12 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: it cannot be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    # Its connections inherit this: else whoever vanishes without a word is waited for for ever.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    return listener
 
 
 def url_of(listener: socket.socket, scheme: str) -> str:

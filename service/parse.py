@@ -1,24 +1,31 @@
-"""HTTP body -> request."""
+"""HTTP body -> request, or lines."""
 
+import asyncio
 import re
-from collections.abc import Collection
-from typing import TypeVar
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from starlette.types import Message
 
 from service.errors import (
     BodyIncomplete,
     BodyTooLarge,
+    ClientLeft,
     Fault,
     InvalidJson,
     InvalidRequest,
+    ShuttingDown,
     UnknownEncoding,
 )
 from service.exchange import Exchange
 from service.schemas import TAGS, AttentionOptions, Options, Parameters, Part, QuerySpan, Words
 
 MAX_FAULTS = 10
+SILENCE_S = 1.0  # after which nobody sends any more
+STOPPING = "the service is being stopped; neither this line nor any after it was read"
 OBJECTS: dict[str, type[Part]] = {
     "inputs": Words,
     "options": Options,
@@ -44,14 +51,9 @@ async def read_body(exchange: Exchange, encodings: Collection[bytes] = ()) -> by
         BodyIncomplete: the client went away.
         UnknownEncoding: it is compressed in another way.
     """
-    headers, limit = exchange.headers, exchange.settings.max_body_bytes
-    encoding = headers.get(b"content-encoding", b"identity").lower()
-    if encoding not in (known := (b"identity", *encodings)):
-        told, allowed = encoding.decode("latin-1"), b", ".join(known).decode()
-        raise UnknownEncoding(
-            f"content-encoding {told!r} is not known; there are {allowed}", allowed
-        )
-    declared = headers.get(b"content-length", b"0")
+    limit = exchange.settings.max_body_bytes
+    _check_encoding(exchange, encodings)
+    declared = exchange.headers.get(b"content-length", b"0")
     size = int(declared) if declared.isdigit() else 0
     if size > limit:
         raise BodyTooLarge(f"the body has {size} bytes; at most {limit} are allowed")
@@ -66,6 +68,81 @@ async def read_body(exchange: Exchange, encodings: Collection[bytes] = ()) -> by
             raise BodyTooLarge(f"the body has more than the {limit} bytes that are allowed")
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+def read_lines(exchange: Exchange) -> AsyncIterator[bytes]:
+    """The lines of the body as they come, without their ends.
+
+    Raises:
+        BodyTooLarge: a line is longer than a body may be.
+        ClientLeft: the client went away.
+        ShuttingDown: the service is being stopped.
+        UnknownEncoding: it is compressed; before there is any line.
+    """
+    _check_encoding(exchange, ())
+    return _split(exchange)
+
+
+async def skip_body(exchange: Exchange) -> None:
+    """Read on while anything comes: a close with bytes unread would take back the answer."""
+    with suppress(TimeoutError):
+        while True:
+            message = await asyncio.wait_for(exchange.receive(), SILENCE_S)
+            if not message.get("more_body", False):
+                return
+
+
+async def _split(exchange: Exchange) -> AsyncIterator[bytes]:
+    begun, more = bytearray(), True
+    draining = asyncio.create_task(exchange.draining.wait())
+    try:
+        while more:
+            message = await _receive(exchange, draining)
+            more = message.get("more_body", False)
+            *ends, begins = message.get("body", b"").split(b"\n")
+            for end in ends:
+                _extend(begun, end, exchange)
+                yield bytes(begun)
+                begun.clear()
+            _extend(begun, begins, exchange)
+        if begun:
+            yield bytes(begun)
+    finally:
+        draining.cancel()
+
+
+def _check_encoding(exchange: Exchange, encodings: Collection[bytes]) -> None:
+    encoding = exchange.headers.get(b"content-encoding", b"identity").lower()
+    if encoding not in (known := (b"identity", *encodings)):
+        told, allowed = encoding.decode("latin-1"), b", ".join(known).decode()
+        raise UnknownEncoding(
+            f"content-encoding {told!r} is not known; there are {allowed}", allowed
+        )
+
+
+async def _receive(exchange: Exchange, draining: "asyncio.Task[Literal[True]]") -> Message:
+    """The next message, unless draining begins before it is there."""
+    receiving = asyncio.ensure_future(exchange.receive())
+    try:
+        await asyncio.wait((receiving, draining), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not receiving.done():
+            receiving.cancel()
+    if not receiving.done():
+        raise ShuttingDown(STOPPING)
+    message = receiving.result()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft("the client went away before its last line")
+    return message
+
+
+def _extend(line: bytearray, part: bytes, exchange: Exchange) -> None:
+    line += part
+    limit = exchange.settings.max_body_bytes
+    if len(line) > limit:
+        raise BodyTooLarge(f"the line has more than the {limit} bytes that are allowed")
+    if exchange.draining.is_set():
+        raise ShuttingDown(STOPPING)
 
 
 def parse(kind: type[AnyRequest], body: bytes) -> AnyRequest:

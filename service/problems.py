@@ -69,11 +69,11 @@ ROUTING = {
 }
 
 
-def write_problem(error: Exception, path: str) -> Failure:
-    """What a failure answers to a request for that path."""
+def write_problem(error: Exception, path: str, line: int | None = None) -> Failure:
+    """What a failure answers to a request for that path, or to one line of it."""
     if not isinstance(error, errors.ServiceError):
         detail = "a bug of the service; it was logged, and the input may well be right"
-        return _write(PROBLEMS[Exception], detail, path)
+        return _write(PROBLEMS[Exception], detail, path, line=line)
     headers: Headers = []
     if isinstance(error, errors.Unavailable):
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
@@ -83,7 +83,7 @@ def write_problem(error: Exception, path: str) -> Failure:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.ShuttingDown):
         headers.append((b"connection", b"close"))
-    return _write(PROBLEMS[type(error)], str(error), path, error.faults, headers)
+    return _write(PROBLEMS[type(error)], str(error), path, error.faults, headers, line)
 
 
 async def failure(request: Request, error: Exception) -> Response:
@@ -117,6 +117,7 @@ def _write(
     path: str,
     faults: Sequence[errors.Fault] = (),
     headers: Headers | None = None,
+    line: int | None = None,
 ) -> Failure:
     status = 400 if sort.status == 422 and path.startswith(OPEN_INFERENCE) else sort.status
     problem: Problem = {
@@ -127,6 +128,8 @@ def _write(
     }
     if faults:
         problem["errors"] = list(faults)
+    if line is not None:
+        problem["line"] = line
     media = MEDIA_TYPE
     if path.startswith(FOREIGN):
         problem["error"] = detail

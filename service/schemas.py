@@ -32,6 +32,7 @@ class Words(Part):
     """An input whose words are given; they are labelled one for one."""
 
     words: Annotated[list[str], Field(min_length=1, fail_fast=True)]
+    """In the order of the text."""
 
 
 INPUT = 'an input is text or {"words": [...]}'
@@ -155,6 +156,20 @@ class PredictRequest(LabelRequest):
     """Ask all heads of a model."""
 
     options: Options = Options()
+    """How classes are answered."""
+
+
+class LineRequest(PredictRequest):
+    """One line of many: a request, or its input alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, line: object) -> object:
+        if isinstance(line, str) or (isinstance(line, dict) and "words" in line):
+            return {"inputs": line}
+        if not isinstance(line, dict):
+            raise PydanticCustomError("wrong_type", f"a line is a request or an input; {INPUT}")
+        return line
 
 
 class ClassifyRequest(PredictRequest):

@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
         if self.failure is None:
             logger.info("leaving: /health/ready says so")
             await self._wait(self._settings.shutdown_delay_s, lambda: self.force_exit)
-        self._lifecycle.draining = True
+        self._lifecycle.draining.set()
         logger.info("draining: new requests are refused")
         for listener in sockets or []:
             refuse_new(listener)

@@ -62,7 +62,7 @@ def test_predict_answers_lines_as_the_network_in_torch_does(made: Path) -> None:
         with torch.inference_mode():
             output = checkpoint.network(token_ids, torch.ones_like(token_ids, dtype=torch.bool))
         shares = output.logits["intent"][0].softmax(-1)
-        answer = json.loads(line)
+        (answer,) = json.loads(line)["results"]
         best = answer["classes"]["intent"][0]
         assert best["label"] == labels["intent"][shares.argmax()]
         assert best["score"] == pytest.approx(float(shares.max()), abs=1e-4)
@@ -73,15 +73,25 @@ def test_predict_answers_lines_as_the_network_in_torch_does(made: Path) -> None:
 
 def test_predict_reads_json_lines_and_names_the_ones_that_fail(made: Path, tmp_path: Path) -> None:
     file = tmp_path / "inputs.jsonl"
-    file.write_text('{"words": ["rain", "in", "new york"]}\n"table in rome"\n{"wrong": 1}\n""\n')
+    file.write_text(
+        '{"words": ["rain", "in", "new york"]}\n'
+        '{"inputs": "table in rome", "options": {"top_k": 2}}\n{"wrong": 1}\n""\n'
+        '{"inputs": "table in rome", "model": "other"}\n'
+    )
     done = regard("predict", made / "bundles/tiny", file)
-    first, second, third, fourth = map(json.loads, done.stdout.splitlines())
-    assert [label["text"] for label in first["labels"]["slots"]] == ["rain", "in", "new york"]
-    assert second["classes"]["intent"][0]["label"] == "book"
-    assert "error" in third
-    assert "error" in fourth
+    first, second, *wrong = map(json.loads, done.stdout.splitlines())
+    (given,), (asked,) = first["results"], second["results"]
+    assert [label["text"] for label in given["labels"]["slots"]] == ["rain", "in", "new york"]
+    assert asked["classes"]["intent"][0]["label"] == "book"
+    assert len(asked["classes"]["intent"]) == 2
+    assert [problem["line"] for problem in wrong] == [3, 4, 5]
+    assert [problem["type"].rpartition(":")[2] for problem in wrong] == [
+        "invalid-request",
+        "invalid-input",
+        "unknown-model",
+    ]
     assert done.returncode == 1
-    assert done.stderr == "regard: 2 lines could not be answered\n"
+    assert done.stderr == "regard: 3 lines could not be answered\n"
 
 
 def test_models_lists_what_would_be_served(made: Path) -> None:

@@ -37,8 +37,11 @@ class InputTensor(BaseModel):
     model_config = LOOSE
 
     name: Name
+    """One of the inputs that the model's metadata lists."""
     shape: list[Annotated[int, Field(ge=0)]]
+    """Of the tensor; for BYTES of its elements."""
     datatype: str
+    """BYTES, BOOL, INT32 and so on."""
     parameters: Parameters = {}
     """`binary_data_size`: that many bytes after the JSON are the tensor, in place of `data`."""
     data: list[Any] | None = None
@@ -51,6 +54,7 @@ class RequestedOutput(BaseModel):
     model_config = LOOSE
 
     name: Name
+    """One of the outputs that the model's metadata lists."""
     parameters: Parameters = {}
     """`binary_data`, `classification`; of `attention` also what `/v1` calls `attention`."""
 
@@ -61,9 +65,11 @@ class InferRequest(BaseModel):
     model_config = LOOSE
 
     id: str | None = None
+    """Comes back with the answer."""
     parameters: Parameters = {}
     """`timeout` in microseconds, `binary_data_output`; `attention.layers` and the like."""
     inputs: Annotated[list[InputTensor], Field(min_length=1)]
+    """Those of one way to ask: text, words or token ids."""
     outputs: list[RequestedOutput] | None = None
     """None: those that the docs call default."""
 
@@ -73,10 +79,15 @@ class OutputTensor(TypedDict):
     """A tensor of an answer."""
 
     name: str
+    """As it was asked for."""
     datatype: str
+    """BYTES, FP32, INT32 and so on."""
     shape: list[int]
+    """Of the tensor."""
     parameters: NotRequired[dict[str, int]]
+    """`binary_data_size`: that many bytes after the JSON are the tensor, in place of `data`."""
     data: NotRequired[list[str] | list[float] | list[int] | list[bool]]
+    """Flat, row-major."""
 
 
 @with_config(DESCRIBED)
@@ -84,9 +95,13 @@ class InferResponse(TypedDict):
     """Tensors that a model gave."""
 
     model_name: str
+    """Whose answer it is."""
     model_version: str
+    """Of that model."""
     id: NotRequired[str]
+    """That of the request, if it has one."""
     outputs: list[OutputTensor]
+    """In the order asked for."""
 
 
 @with_config(DESCRIBED)
@@ -94,8 +109,11 @@ class ServerMetadata(TypedDict):
     """What this server is."""
 
     name: str
+    """Always regard."""
     version: str
+    """Of the API."""
     extensions: list[str]
+    """Of the protocol."""
 
 
 @with_config(DESCRIBED)
@@ -103,13 +121,17 @@ class ServerLive(TypedDict):
     """The process answers."""
 
     live: bool
+    """Always true."""
 
 
 @with_config(DESCRIBED)
-class ServerReady(ServerLive):
+class ServerReady(TypedDict):
     """It can be asked."""
 
+    live: bool
+    """Always true."""
     ready: bool
+    """Always true; else there is a problem."""
 
 
 @with_config(DESCRIBED)
@@ -117,7 +139,9 @@ class ModelReady(TypedDict):
     """A model can be asked."""
 
     name: str
+    """Of the model."""
     ready: bool
+    """Always true; else there is a problem."""
 
 
 @with_config(DESCRIBED)
@@ -125,8 +149,11 @@ class TensorMetadata(TypedDict):
     """What a tensor is; in its shape -1 is any size."""
 
     name: str
+    """Of the tensor."""
     datatype: str
+    """BYTES, FP32, INT32 and so on."""
     shape: list[int]
+    """-1: any size."""
 
 
 @with_config(DESCRIBED)
@@ -134,10 +161,15 @@ class ModelMetadata(TypedDict):
     """What a model takes and gives."""
 
     name: str
+    """Of the model."""
     versions: list[str]
+    """The one that is served."""
     platform: str
+    """What runs it."""
     inputs: list[TensorMetadata]
+    """Of all ways to ask; a request has those of one."""
     outputs: list[TensorMetadata]
+    """Of all ways to ask."""
 
 
 @with_config(DESCRIBED)
@@ -145,9 +177,13 @@ class ConfigTensor(TypedDict):
     """A tensor, as Triton's model configuration has it."""
 
     name: str
+    """Of the tensor."""
     data_type: str
+    """TYPE_STRING, TYPE_FP32 and so on."""
     dims: list[int]
+    """-1: any size."""
     optional: NotRequired[bool]
+    """A request may leave it out."""
 
 
 @with_config(DESCRIBED)
@@ -155,11 +191,17 @@ class ModelConfiguration(TypedDict):
     """What perf tools read of Triton's model configuration."""
 
     name: str
+    """Of the model."""
     platform: str
+    """What runs it."""
     backend: str
+    """What runs it."""
     max_batch_size: int
+    """Always 0: the axis of inputs is in the shapes."""
     input: list[ConfigTensor]
+    """Of all ways to ask."""
     output: list[ConfigTensor]
+    """Of all ways to ask."""
 
 
 @with_config(DESCRIBED)
@@ -167,6 +209,7 @@ class ModelNames(TypedDict):
     """The models that are served."""
 
     models: list[str]
+    """In alphabetical order."""
 
 
 class IndexRequest(BaseModel):
@@ -184,6 +227,7 @@ class RepositoryRequest(BaseModel):
     model_config = LOOSE
 
     parameters: Parameters = {}
+    """None is supported to load; to unload they are ignored."""
 
 
 @with_config(DESCRIBED)
@@ -191,9 +235,13 @@ class IndexEntry(TypedDict):
     """A bundle that there is."""
 
     name: str
+    """Of the bundle."""
     version: NotRequired[str]
+    """Of what is served."""
     state: Literal["READY", "LOADING", "UNAVAILABLE"]
+    """READY: it is served."""
     reason: str
+    """Why it is not, if it is not."""
 
 
 class Index(RootModel[list[IndexEntry]]):
@@ -205,7 +253,9 @@ class Loaded(TypedDict):
     """A model was loaded."""
 
     name: str
+    """Of the model."""
     load: Literal[True]
+    """Always true."""
 
 
 @with_config(DESCRIBED)
@@ -213,7 +263,9 @@ class NotServed(TypedDict):
     """A model was unloaded."""
 
     name: str
+    """Of the model."""
     unload: Literal[True]
+    """Always true."""
 
 
 @with_config(DESCRIBED)
@@ -221,7 +273,9 @@ class Duration(TypedDict):
     """So many, which took so long in all."""
 
     count: int
+    """How many."""
     ns: int
+    """Nanoseconds, in all."""
 
 
 @with_config(DESCRIBED)
@@ -229,13 +283,21 @@ class InferenceStatistics(TypedDict):
     """Of requests."""
 
     success: Duration
+    """Answered."""
     fail: Duration
+    """Refused or failed, once the model was known."""
     queue: Duration
+    """Waiting."""
     compute_input: Duration
+    """Reading and encoding."""
     compute_infer: Duration
+    """Running the model."""
     compute_output: Duration
+    """Decoding and writing."""
     cache_hit: Duration
+    """Always 0: there is no cache."""
     cache_miss: Duration
+    """Always 0."""
 
 
 @with_config(DESCRIBED)
@@ -243,9 +305,13 @@ class BatchStatistics(TypedDict):
     """Of runs that held so many inputs."""
 
     batch_size: int
+    """Inputs in a run."""
     compute_input: Duration
+    """Always 0: it is no part of a run."""
     compute_infer: Duration
+    """The runs."""
     compute_output: Duration
+    """Always 0."""
 
 
 @with_config(DESCRIBED)
@@ -253,7 +319,9 @@ class ModelStatistics(TypedDict):
     """Of one model, since the process began."""
 
     name: str
+    """Of the model."""
     version: str
+    """Of the model."""
     last_inference: int
     """Milliseconds since 1970; 0: none yet."""
     inference_count: int
@@ -261,7 +329,9 @@ class ModelStatistics(TypedDict):
     execution_count: int
     """Runs."""
     inference_stats: InferenceStatistics
+    """Of its requests."""
     batch_stats: list[BatchStatistics]
+    """Of its runs, by size."""
 
 
 @with_config(DESCRIBED)
@@ -269,6 +339,7 @@ class Statistics(TypedDict):
     """Of the models that are served."""
 
     model_stats: list[ModelStatistics]
+    """A model each."""
 
 
 SCHEMAS = (

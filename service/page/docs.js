@@ -59,7 +59,8 @@ function sender(method, path, body) {
   const place = make("input");
   place.value = path;
   place.size = 40;
-  const text = make("textarea", body && JSON.stringify(body.example ?? {}, null, 2));
+  const [example] = Object.values(body?.examples ?? {});
+  const text = make("textarea", JSON.stringify(example?.value ?? {}, null, 2));
   const button = make("button", `Send ${method}`);
   const answer = make("pre");
   answer.hidden = true;

@@ -1,9 +1,10 @@
 """/hf: the shape of Hugging Face's inference API."""
 
 import functools
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from service.answers import PipelineAnswer
 from service.exchange import Endpoint, Exchange, Reply
@@ -11,6 +12,7 @@ from service.hf.pipeline import answer
 from service.openapi import describe
 from service.parse import parse, read_body
 from service.registry import Registry
+from service.routes.models import Name
 from service.schemas import PipelineRequest
 
 MODEL = "/hf/{model}"
@@ -31,14 +33,15 @@ def endpoints(registry: Registry) -> dict[str, Endpoint]:
 
 
 router = APIRouter()
-DESCRIBED = describe(PipelineAnswer, PipelineRequest, failure="application/json")
+Head = Annotated[str, Path(description="Name of one of its heads.")]
+DESCRIBED = describe(PipelineAnswer, PipelineRequest)
 
 
 @router.post(MODEL, **DESCRIBED)  # for OpenAPI, and other methods' 405
-def ask_model(model: str) -> None:
+def ask_model(model: Name) -> None:
     """Answer as a pipeline of transformers does: the first head that takes the parameters."""
 
 
 @router.post(HEAD, **DESCRIBED)
-def ask_head(model: str, head: str) -> None:
+def ask_head(model: Name, head: Head) -> None:
     """Answer as a pipeline of transformers does: one head."""

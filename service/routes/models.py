@@ -1,6 +1,8 @@
 """/v1/models: what the models are, and which are served."""
 
-from fastapi import APIRouter, Depends, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
 
 from export.bundle import BundleError
 from service.answers import Model, Models, Unloaded
@@ -10,6 +12,7 @@ from service.openapi import describe
 from service.registry import Registry
 
 router = APIRouter(prefix="/v1/models")
+Name = Annotated[str, Path(description="The model's name: that of its bundle's folder.")]
 ADMIN = [Depends(require_admin)]
 
 
@@ -21,14 +24,14 @@ async def models(request: Request) -> Models:
 
 
 @router.get("/{name}", **describe(Model))
-async def model(request: Request, name: str) -> Model:
+async def model(request: Request, name: Name) -> Model:
     """Describe one model."""
     registry: Registry = request.app.state.registry
     return registry.describe(registry.get(name))
 
 
 @router.put("/{name}", dependencies=ADMIN, **describe(Model))
-async def load(request: Request, name: str) -> Model:
+async def load(request: Request, name: Name) -> Model:
     """Load the bundle in the folder of that name, or load it anew; needs the admin key.
 
     Until the new one is ready the old one answers, and for good if the new one is refused.
@@ -43,7 +46,7 @@ async def load(request: Request, name: str) -> Model:
 
 
 @router.delete("/{name}", dependencies=ADMIN, **describe(Unloaded))
-async def unload(request: Request, name: str) -> Unloaded:
+async def unload(request: Request, name: Name) -> Unloaded:
     """Serve a model no more, until it is loaded again; needs the admin key."""
     registry: Registry = request.app.state.registry
     await registry.unload(name)

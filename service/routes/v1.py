@@ -2,7 +2,8 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -12,18 +13,42 @@ from service.accept import prefers
 from service.answers import Answer, HeadKind
 from service.attention.encoding import send_parts, to_safetensors, write_json
 from service.attention.view import Tensors
-from service.exchange import Endpoint, Exchange, Reply
+from service.exchange import LINES, Endpoint, Exchange, Reply
+from service.lines import answer_line, answer_lines
 from service.openapi import SAFETENSORS, describe
-from service.parse import parse, read_body
+from service.parse import parse, read_body, read_lines, skip_body
 from service.predictor import LOOP_FLOATS
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
 
 
 async def predict(registry: Registry, exchange: Exchange) -> Reply:
-    """Ask all heads of a model, in one pass."""
+    """Ask all heads of a model, in one pass.
+
+    With `Content-Type: application/x-ndjson`, any number of lines: each is such a request, or its
+    input alone, and gets its answer, or a problem, in the line of the same number.
+    """
+    media = exchange.headers.get(b"content-type", b"").partition(b";")[0]
+    if media.strip().lower() == LINES:
+        registry.check_loaded()
+        return Reply(_answer_lines(registry, exchange, read_lines(exchange)), LINES)
     asked = parse(PredictRequest, await read_body(exchange))
     return await _answer(registry, exchange, asked, ("token", "sequence"), asked.options)
+
+
+async def _answer_lines(
+    registry: Registry, exchange: Exchange, lines: AsyncIterator[bytes]
+) -> AsyncGenerator[bytes, None]:
+    answers = answer_lines(
+        lines,
+        lambda line: answer_line(line, registry.get, exchange.call()),
+        lambda error, number: exchange.tell(error, number).body,
+    )
+    async with aclosing(answers):
+        async for part in answers:
+            yield part
+    if exchange.draining.is_set():
+        await skip_body(exchange)
 
 
 async def label(registry: Registry, exchange: Exchange) -> Reply:
@@ -92,5 +117,5 @@ for _path, (_handler, _request) in ROUTES.items():  # for OpenAPI, and other met
         methods=["POST"],
         name=_handler.__name__,
         description=_handler.__doc__,
-        **describe(Answer, _request),
+        **describe(Answer, _request, binary=SAFETENSORS),
     )

@@ -1,9 +1,9 @@
 """/v2: the Open Inference Protocol over REST, as clients of Triton and KServe speak it."""
 
 import functools
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from service.oip.statistics import tell
 from service.openapi import describe
 from service.parse import parse, read_body
 from service.predictor import Predictor
+from service.problems import write_problem
 from service.registry import Registry
 from service.routes import health, models
 
@@ -31,10 +32,10 @@ TEXT = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["will it rai
 MODEL = "/v2/models/{model}"
 VERSION = f"{MODEL}/versions/{{version}}"
 REPOSITORY = "/v2/repository/models/{model}"
+Version = Annotated[str, Path(description="That of the model; there is one at a time.")]
 Asked = TypeVar("Asked", bound=BaseModel)
 
 router = APIRouter()
-tells = functools.partial(describe, failure="application/json")
 
 
 def endpoints(infer: Infer) -> dict[str, Endpoint]:
@@ -43,33 +44,33 @@ def endpoints(infer: Infer) -> dict[str, Endpoint]:
 
 
 @router.get("/v2/", include_in_schema=False)
-@router.get("/v2", **tells(schemas.ServerMetadata))
+@router.get("/v2", **describe(schemas.ServerMetadata))
 async def server(request: Request) -> JSONResponse:
     """Say what this server is."""
     version = request.app.version
     return JSONResponse({"name": "regard", "version": version, "extensions": EXTENSIONS})
 
 
-@router.get("/v2/health/live", **tells(schemas.ServerLive))
+@router.get("/v2/health/live", **describe(schemas.ServerLive))
 async def live() -> JSONResponse:
     """The process answers."""
     return JSONResponse({"live": True})
 
 
-@router.get("/v2/health/ready", **tells(schemas.ServerReady))
+@router.get("/v2/health/ready", **describe(schemas.ServerReady))
 async def ready(request: Request) -> JSONResponse:
     """As /health/ready."""
     await health.ready(request)
     return JSONResponse({"live": True, "ready": True})
 
 
-@router.get("/v2/models", **tells(schemas.ModelNames))
+@router.get("/v2/models", **describe(schemas.models.Names))
 async def names(request: Request) -> JSONResponse:
     """List the models that are served."""
     return JSONResponse({"models": [*request.app.state.registry.predictors]})
 
 
-@router.get("/v2/models/stats", **tells(schemas.Statistics))
+@router.get("/v2/models/stats", **describe(schemas.Statistics))
 async def all_statistics(request: Request) -> JSONResponse:
     """Count requests and runs of every model, in this process."""
     predictors = request.app.state.registry.predictors.values()
@@ -101,7 +102,7 @@ async def statistics(request: Request) -> JSONResponse:
     return JSONResponse({"model_stats": [_count(request, _find(request))]})
 
 
-@router.post("/v2/repository/index", **tells(schemas.Index, schemas.IndexRequest, example={}))
+@router.post("/v2/repository/index", **describe(schemas.Index, schemas.IndexRequest))
 async def repository_index(request: Request) -> JSONResponse:
     """List the bundles that there are, and which of them are served."""
     asked = await _read(request, schemas.IndexRequest)
@@ -112,9 +113,9 @@ async def repository_index(request: Request) -> JSONResponse:
 @router.post(
     f"{REPOSITORY}/load",
     dependencies=models.ADMIN,
-    **tells(schemas.Loaded, schemas.RepositoryRequest, example={}),
+    **describe(schemas.Loaded, schemas.RepositoryRequest),
 )
-async def load(request: Request, model: str) -> JSONResponse:
+async def load(request: Request, model: models.Name) -> JSONResponse:
     """Load or reload a bundle, as PUT /v1/models does; needs the admin key."""
     asked = await _read(request, schemas.RepositoryRequest)
     if asked.parameters:
@@ -127,9 +128,9 @@ async def load(request: Request, model: str) -> JSONResponse:
 @router.post(
     f"{REPOSITORY}/unload",
     dependencies=models.ADMIN,
-    **tells(schemas.NotServed, schemas.RepositoryRequest, example={}),
+    **describe(schemas.NotServed, schemas.RepositoryRequest),
 )
-async def unload(request: Request, model: str) -> JSONResponse:
+async def unload(request: Request, model: models.Name) -> JSONResponse:
     """Serve a model no more, as DELETE /v1/models does; needs the admin key."""
     await _read(request, schemas.RepositoryRequest)
     await models.unload(request, model)
@@ -139,8 +140,12 @@ async def unload(request: Request, model: str) -> JSONResponse:
 async def _read(request: Request, kind: type[Asked]) -> Asked:
     """The body, which may be empty."""
     headers = dict(request.headers.raw)
-    body = await read_body(Exchange(headers, {}, request.receive, request.app.state.settings))
-    return parse(kind, body or b"{}")
+    state = request.app.state
+    tell = functools.partial(write_problem, path=request.url.path)
+    exchange = Exchange(
+        headers, {}, request.receive, state.settings, state.lifecycle.draining, tell
+    )
+    return parse(kind, await read_body(exchange) or b"{}")
 
 
 def _find(request: Request) -> Predictor:
@@ -154,11 +159,11 @@ def _count(request: Request, predictor: Predictor) -> schemas.ModelStatistics:
     return tell(manifest, request.app.state.metrics.statistics[manifest.name])
 
 
-async def _of_model(model: str) -> None:
+async def _of_model(model: models.Name) -> None:
     """What stands in the path, for OpenAPI."""
 
 
-async def _of_version(model: str, version: str) -> None:
+async def _of_version(model: models.Name, version: Version) -> None:
     """What stands in the path, for OpenAPI."""
 
 
@@ -170,7 +175,7 @@ for _path, _names in ((MODEL, _of_model), (VERSION, _of_version)):
         ("/stats", statistics, schemas.Statistics),
     ):
         router.add_api_route(
-            _path + _end, _handler, dependencies=[Depends(_names)], **tells(_answer)
+            _path + _end, _handler, dependencies=[Depends(_names)], **describe(_answer)
         )
     router.add_api_route(  # for OpenAPI, and other methods' 405
         f"{_path}/infer",
@@ -179,5 +184,5 @@ for _path, _names in ((MODEL, _of_model), (VERSION, _of_version)):
         name="infer",
         description="Ask a model with tensors.",
         dependencies=[Depends(_names)],
-        **tells(schemas.InferResponse, schemas.InferRequest, example={"inputs": [TEXT]}),
+        **describe(schemas.InferResponse, schemas.InferRequest, binary="application/octet-stream"),
     )

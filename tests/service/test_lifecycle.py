@@ -104,7 +104,7 @@ def test_whoever_leaves_serves_on_and_whoever_drains_refuses(make_client) -> Non
     assert problem(client.get("/health/ready")) == "shutting-down"
     assert client.get("/health/live").status_code == client.get("/health/started").status_code
     assert client.ask("/v1/predict", ASK)
-    client.app.state.lifecycle.draining = True
+    client.app.state.lifecycle.draining.set()
     for response in (client.post("/v1/predict", ASK), client.get("/v1/models")):
         assert problem(response) == "shutting-down"
         assert response.headers["connection"] == "close"
@@ -118,7 +118,7 @@ def test_a_request_that_has_begun_is_answered_though_draining_begins(make_client
 
     async def body():
         yield b'{"inputs": '
-        client.app.state.lifecycle.draining = True
+        client.app.state.lifecycle.draining.set()
         yield b'"noon"}'
 
     assert client.run(client.http.post("/v1/predict", content=body())).status_code == 200
@@ -126,7 +126,7 @@ def test_a_request_that_has_begun_is_answered_though_draining_begins(make_client
 
 def test_a_refused_body_is_read_but_no_further_than_any_may_be(make_client) -> None:
     client = make_client(max_body_bytes=1000)
-    client.app.state.lifecycle.draining = True
+    client.app.state.lifecycle.draining.set()
     for chunks, expected in ((5, 5), (1000, 11)):
         read = []
 

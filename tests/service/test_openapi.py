@@ -1,5 +1,8 @@
 """The OpenAPI document tells the truth: a machine that believes it is not disappointed."""
 
+from collections.abc import Iterator
+
+import jsonschema_rs
 import pytest
 import requests
 import schemathesis
@@ -7,16 +10,24 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from service.answers import Answer, Models, Problem
+from service.app import create_app
+from service.problems import PROBLEMS
+from service.settings import Settings
+from tests.pages import same
+from tests.service.examples import Stage
 
 NOT_PROMISED = [
     # A schema cannot say that " " has no word in it, or how many layers each model has.
     checks.positive_data_acceptance,
+    # Nobody can keep a deadline of a nanosecond: that is a 504. A 500 is looked for below.
+    not_a_server_error,
 ]
 
-
+DOCUMENT = create_app(Settings(), load=False).openapi()
 MODEL, VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 REPOSITORY = "/v2/repository/models/{model}"
 ASKED = ["/v1/predict", "/v1/label", "/v1/classify", "/v1/attention"]
@@ -37,6 +48,23 @@ READ = [
 ]
 
 
+def operations(document: dict) -> dict[str, dict]:
+    """By what a request begins with, as "GET /v1/models"."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    """What answers the examples."""
+    made = Stage(tmp_path_factory.mktemp("stage"))
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def schema(client) -> schemathesis.schemas.BaseSchema:
     """The document, as a generator of requests reads it."""
@@ -51,6 +79,7 @@ def check(client, case: schemathesis.Case) -> None:
             request.method, request.url, headers=request.headers, content=request.body
         )
     )
+    assert response.status_code != 500, response.text
     case.validate_response(response, excluded_checks=NOT_PROMISED)
 
 
@@ -87,20 +116,48 @@ def test_every_path_is_documented(client) -> None:
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert operation["description"], path
-            assert {"200", "500"} <= set(operation["responses"]) or operation["responses"][
-                "default"
-            ]
     assert client.get("/docs").status_code == 200
 
 
-def test_the_documented_example_works(client) -> None:
-    document = client.get("/openapi.json").json()
-    for path in ASKED:
-        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        assert client.ask(path.format(**NAMES), body["example"])
-    for path in FOREIGN:
-        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        assert client.ask(path.format(**NAMES), body["example"])
+def test_every_field_and_parameter_is_described() -> None:
+    document = DOCUMENT
+    for name, schema in document["components"]["schemas"].items():
+        assert schema["description"], name
+        for field, described in schema.get("properties", {}).items():
+            assert "$ref" in described or described["description"], f"{name}.{field}"
+    for operation in operations(document).values():
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], parameter
+
+
+@pytest.mark.parametrize("operation", operations(DOCUMENT))
+def test_every_example_is_answered_as_shown(stage: Stage, operation: str) -> None:
+    responses = operations(DOCUMENT)[operation]["responses"]
+    assert {"200", "431"} <= set(responses)
+    for status, response in responses.items():
+        for media, content in response["content"].items():
+            if content["schema"].get("format") == "binary":
+                continue
+            assert content["examples"], f"{status} {media}"
+            schema = content["schema"] | {"components": DOCUMENT["components"]}
+            for example in content["examples"].values():
+                told = stage.ask(operation, example["x-request"])
+                assert (told["status"], told["type"]) == (int(status), media)
+                assert same(told["answer"], example["value"]), told["answer"]
+                jsonschema_rs.validate(schema, example["value"])
+                jsonschema_rs.validate(schema, told["answer"])
+
+
+def test_every_sort_of_problem_has_an_example() -> None:
+    shown = set()
+    for operation in operations(DOCUMENT).values():
+        for status, response in operation["responses"].items():
+            for content in response["content"].values():
+                if status != "200":
+                    shown |= {example["value"]["type"] for example in content["examples"].values()}
+    unshown = {"body-incomplete"}  # who goes away sees no answer
+    names = {sort.name for sort in PROBLEMS.values()}
+    assert {f"urn:regard:{name}" for name in names - unshown} == shown
 
 
 def test_answers_are_what_the_schemas_say(client) -> None:
