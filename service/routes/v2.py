@@ -64,7 +64,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse({"live": True, "ready": True})
 
 
-@router.get("/v2/models", **describe(schemas.models.Names))
+@router.get("/v2/models", **describe(schemas.ModelNames))
 async def names(request: Request) -> JSONResponse:
     """List the models that are served."""
     return JSONResponse({"models": [*request.app.state.registry.predictors]})
