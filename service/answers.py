@@ -167,6 +167,8 @@ class Model(TypedDict):
     heads: list[Head]
     attention: AttentionSize
     limits: Limits
+    examples: list[str]
+    """Inputs to try it with."""
     precision: str
     """The precision that is served."""
     dev: dict[str, dict[str, float]]

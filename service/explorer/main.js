@@ -1,0 +1,247 @@
+// The page: a view (state.js), what the service answers to it, and both drawn.
+
+import { Asker, Problem, listModels, predict, rememberKey, remembersKey } from "./api.js";
+import { drawResult, drawTiming } from "./answer.js";
+import { Controls } from "./controls.js";
+import * as takeAway from "./export.js";
+import { Grid } from "./grid.js";
+import { make } from "./make.js";
+import { showProblem } from "./notices.js";
+import { Pane } from "./pane.js";
+import { read, start, write } from "./state.js";
+
+const TOP_K = 5; // classes
+
+const element = (id) => document.querySelector(`#${id}`);
+const asker = new Asker();
+let view = start();
+let models = [];
+let answer = null;
+let asked = ""; // the body that is answered, or being answered
+let tooLong = Infinity; // characters for which not all layers fit one answer
+let drawing = 0;
+
+const controls = new Controls(change);
+const grid = new Grid(element("grid"), (at) => {
+  const heads = [...view.heads];
+  heads[view.compare === "heads" ? Number(view.active) : 0] = at;
+  change({ heads });
+});
+const panes = [0, 1].map((index) => {
+  const host = element(`pane-${index}`);
+  host.append(element("pane").content.cloneNode(true));
+  return new Pane(host, { pick: (position) => pick(index, position), say });
+});
+
+/** The view becomes another; what that needs is asked and drawn. */
+function change(changes, waitMs = 0) {
+  view = { ...view, ...changes };
+  history.replaceState(null, "", `#${write(view)}`);
+  controls.show(view, model());
+  ask(waitMs);
+  draw();
+}
+
+const model = () => models.find(({ name }) => name === view.model) ?? models.find((m) => m.default);
+
+function inputs() {
+  const texts = view.compare === "texts" ? view.texts : view.texts.slice(0, 1);
+  return texts.filter((text) => text.trim());
+}
+
+/** What /v1/predict is asked. */
+function request(layers) {
+  const { level, kind, special } = view;
+  const attention = { layers, heads: "all" };
+  if (kind !== "weights") attention.kind = kind;
+  if (level !== "position") attention.level = level;
+  if (special !== "keep") attention.special = special;
+  return { model: model().name, inputs: inputs(), options: { top_k: TOP_K }, attention };
+}
+
+function ask(waitMs) {
+  if (!models.length) return;
+  const characters = inputs().join("").length;
+  if (!inputs().length) {
+    asker.cancel();
+    asked = "";
+    setAnswer(null);
+    return;
+  }
+  const layer = view.heads[0]?.layer ?? model().attention.layers - 1;
+  const body = request(characters < tooLong ? "all" : [layer]);
+  body.attention.dtype = "float16";
+  if (JSON.stringify(body) === asked) return;
+  asked = JSON.stringify(body);
+  element("results").setAttribute("aria-busy", "true");
+  asker.ask((signal) => predict(body, signal), {
+    waitMs,
+    answered: setAnswer,
+    failed(problem) {
+      const all = body.attention.layers === "all";
+      if (all && problem.status === 413 && problem.errors?.[0]?.loc.includes("attention")) {
+        tooLong = characters;
+        ask(0);
+      } else fail(problem);
+    },
+  });
+}
+
+function setAnswer(given) {
+  answer = given;
+  showProblem(null);
+  element("results").setAttribute("aria-busy", "false");
+  drawAnswer();
+  draw();
+}
+
+function fail(problem) {
+  if (!(problem instanceof Problem)) console.error(problem);
+  setAnswer(null);
+  showProblem(problem);
+  if (!problem.retryS) asked = "";
+}
+
+function drawAnswer() {
+  element("results").classList.toggle("empty", !answer);
+  if (!answer) return;
+  const texts = inputs();
+  const parts = answer.results.map((result, index) =>
+    make("article", "result", ...drawResult(texts[index], result, model())),
+  );
+  element("heads").replaceChildren(...parts);
+  element("timing").replaceChildren(...drawTiming(answer.timing));
+  element("positions").textContent = `${answer.usage.positions} positions`;
+  grid.show(model().attention.layers, activeWeights());
+  if (answer.results[0].attention.layers.length === 1) say("Only the chosen layer fits one answer");
+}
+
+/** What each pane shows. */
+function shown() {
+  const { compare, threshold, picture } = view;
+  const texts = inputs();
+  const count = compare === "heads" ? 2 : texts.length;
+  return Array.from({ length: count }, (_, pane) => {
+    const result = compare === "texts" ? pane : 0;
+    const weights = answer.results[result].attention;
+    const head = compare === "heads" ? pane : 0;
+    return {
+      modality: model().modality,
+      letter: count > 1 ? "AB"[pane] : "",
+      input: texts[result],
+      result,
+      weights,
+      at: weights.locate(view.heads[head]),
+      selected: view.selected[result],
+      threshold,
+      picture,
+    };
+  });
+}
+
+function activeWeights() {
+  const { length } = answer.results;
+  return answer.results[Math.min(length - 1, view.compare === "texts" ? view.active : 0)].attention;
+}
+
+/** Draw the attention, once before the next frame. */
+function draw() {
+  cancelAnimationFrame(drawing);
+  drawing = requestAnimationFrame(() => {
+    if (!answer) return;
+    const each = shown();
+    element("attention").dataset.panes = each.length;
+    panes.forEach((pane, index) => {
+      element(`pane-${index}`).hidden = index >= each.length;
+      if (index < each.length) pane.show(each[index]);
+    });
+    const heads = view.compare === "heads" ? each : each.slice(0, 1);
+    grid.choose(heads.map(({ at, letter }) => ({ at, name: heads.length > 1 ? letter : "" })));
+  });
+}
+
+function pick(pane, position) {
+  const result = view.compare === "texts" ? pane : 0;
+  const selected = [...view.selected];
+  selected[result] = selected[result] === position ? null : position;
+  change({ selected });
+}
+
+let saying = 0;
+
+/** To those who listen; of many words in short order the last. */
+function say(words) {
+  clearTimeout(saying);
+  saying = setTimeout(() => (element("said").textContent = words), 300);
+}
+
+function load() {
+  asker.ask(listModels, {
+    failed: fail,
+    answered(found) {
+      models = found;
+      controls.setModels(models);
+      const [example] = models.length ? model().examples : [];
+      showProblem(models.length ? null : new Problem({ title: "No model is being served" }));
+      if (models.length) change(view.texts[0] ? {} : { texts: [example ?? "", view.texts[1]] });
+    },
+  });
+}
+
+const actions = {
+  link: () => [location.href, "Link copied"],
+  curl() {
+    const { layer, head } = shown()[0].at;
+    const body = request([layer]);
+    body.attention.heads = head === "mean" ? "mean" : [head];
+    const url = new URL("v1/predict", location.href).href;
+    return [takeAway.toCurl(url.replace(/#.*/, ""), body, remembersKey()), "Command copied"];
+  },
+  png: () => takeAway.toPng(pictures()),
+  svg: () => takeAway.toSvg(pictures()),
+  json: () => takeAway.toJson(answer, shown()),
+};
+
+function pictures() {
+  const each = shown();
+  return {
+    picture: view.picture,
+    panes: each.map(({ letter, input }, i) => ({
+      title: [letter, model().name, panes[i].title, view.kind, input].filter(Boolean).join(" · "),
+      scene: panes[i].scene,
+    })),
+  };
+}
+
+element("take").addEventListener("click", async ({ target }) => {
+  const name = target.closest("button")?.dataset.action;
+  if (!name || !answer) return;
+  if (name === "link" || name === "curl") {
+    const [text, told] = actions[name]();
+    await takeAway.copy(text);
+    element("taken").textContent = told;
+  } else {
+    takeAway.download(await actions[name](), `attention.${name}`);
+    element("taken").textContent = `${name.toUpperCase()} saved`;
+  }
+});
+
+element("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  rememberKey(element("key").value.trim());
+  element("key").value = "";
+  if (models.length) ask(0);
+  else load();
+});
+
+addEventListener("hashchange", () => {
+  view = read(location.hash);
+  change({});
+});
+addEventListener("theme", () => {
+  if (answer) drawAnswer();
+  draw();
+});
+
+view = read(location.hash);
+load();
