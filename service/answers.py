@@ -6,6 +6,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from service.errors import Fault
+from service.schemas import AttentionKind
 
 HeadKind = Literal["token", "sequence"]
 DESCRIBED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -61,7 +62,7 @@ class Position(TypedDict):
     special: NotRequired[Literal[True]]
     """It stands for no part of the input."""
     word: NotRequired[int]
-    """Index of the word it is a piece of: into `labels`."""
+    """Index of the word that it is, or is a piece of: into `labels`."""
     start: NotRequired[int]
     """Where it starts, in Unicode code points: in the given text or, where words were given, in the
     word."""
@@ -71,14 +72,24 @@ class Position(TypedDict):
 
 @with_config(DESCRIBED)
 class Attention(TypedDict):
-    """Who looks at whom."""
+    """Who looks at whom. Layers and heads are in the order asked for; a mean is a single head."""
 
+    kind: AttentionKind
     positions: list[Position]
+    """Or words, or both kinds of special ones, as asked for: the rows and the columns."""
     layers: list[int]
     heads: list[int] | Literal["mean"]
-    weights: list[list[list[list[float]]]]
+    query: NotRequired[list[int]]
+    """Where not all were asked for: the rows, as indices into `positions`."""
+    weights: NotRequired[list[list[list[list[float]]]]]
     """[layer][head][query][key]: a row is the position that looks, a column the one looked at; rows
-    sum to 1. Layers and heads are in the order asked for; the mean is a single head."""
+    sum to 1. With `top_k`, [layer][head][query][k], the largest first."""
+    keys: NotRequired[list[list[list[list[int]]]]]
+    """With `top_k`: who is looked at, as indices into `positions`, for each of `weights`."""
+    received: NotRequired[list[list[list[float]]]]
+    """[layer][head][key]: the mean over the rows of the weight that a position gets."""
+    entropy: NotRequired[list[list[list[float]]]]
+    """[layer][head][query]: of each row, in nats."""
 
 
 @with_config(DESCRIBED)
@@ -139,7 +150,7 @@ class Limits(TypedDict):
     inputs: int
     body_bytes: int
     attention_floats: int
-    """Weights in one answer."""
+    """Numbers of attention in one answer."""
 
 
 @with_config(DESCRIBED)

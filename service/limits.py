@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from export.bundle import AttentionInfo
 from model.preprocess.text import EncodedText
-from service.attention import Selection
+from service.attention.smaller import find_smaller
+from service.attention.view import View
 from service.errors import TooLarge
+from service.schemas import AttentionOptions
 from service.settings import Settings
 
 Source = str | list[str]  # an input: text, or its words
@@ -33,24 +36,39 @@ def check_sources(sources: Sequence[Source], many: bool, settings: Settings) -> 
     return total
 
 
-def check_positions(
-    encoded: Sequence[EncodedText], selection: Selection | None, settings: Settings
-) -> int:
-    """Check what is to be computed; the number of attention weights in the answer.
+def check_positions(encoded: Sequence[EncodedText], settings: Settings) -> None:
+    """Check what is to be computed.
 
     Raises:
-        TooLarge: too many positions in all, or too many attention weights.
+        TooLarge: too many positions in all.
     """
-    lengths = [len(text.token_ids) for text in encoded]
-    if sum(lengths) > settings.max_request_positions:
-        found = f"{sum(lengths)} positions over all inputs"
+    total = sum(len(text.token_ids) for text in encoded)
+    if total > settings.max_request_positions:
+        found = f"{total} positions over all inputs"
         raise _too_large(["inputs"], found, settings.max_request_positions)
-    floats = sum(map(selection.floats, lengths)) if selection else 0
-    if floats > settings.max_attention_floats:
-        found = f"{floats} attention weights"
-        advice = '; ask for fewer layers or heads, heads "mean", or fewer or shorter inputs'
-        raise _too_large(["attention"], found, settings.max_attention_floats, advice)
-    return floats
+
+
+def check_attention(
+    options: AttentionOptions,
+    info: AttentionInfo,
+    encoded: Sequence[EncodedText],
+    views: Sequence[View],
+    settings: Settings,
+) -> int:
+    """Check what is to be answered of attention; how many numbers.
+
+    Raises:
+        TooLarge: too many; says what would fit.
+    """
+    numbers = sum(view.numbers for view in views)
+    limit = settings.max_attention_floats
+    if numbers > limit:
+        advice = "; ask for fewer or shorter inputs"
+        if (smaller := find_smaller(options, info, encoded, limit)) is not None:
+            asked = smaller.model_dump_json(exclude_defaults=True)
+            advice = f'; "attention": {asked} would fit'
+        raise _too_large(["attention"], f"{numbers} numbers", limit, advice)
+    return numbers
 
 
 def _too_large(loc: list[str | int], found: str, limit: int, advice: str = "") -> TooLarge:

@@ -15,13 +15,14 @@ from service.errors import (
     UnknownEncoding,
 )
 from service.exchange import Exchange
-from service.schemas import TAGS, AttentionOptions, Options, Part, Request, Words
+from service.schemas import TAGS, AttentionOptions, Options, Part, Request, Span, Words
 
 MAX_FAULTS = 10
 OBJECTS: dict[str, type[Part]] = {
     "inputs": Words,
     "options": Options,
     "attention": AttentionOptions,
+    "query": Span,
 }
 SURROGATE_ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL
@@ -81,7 +82,8 @@ def _fault(kind: type[Request], detail: ErrorDetails) -> Fault:
     loc = [part for part in detail["loc"] if part not in TAGS.values()]
     fault: Fault = {"loc": loc, "message": detail["msg"]}
     if detail["type"] == "extra_forbidden":
-        part = kind if len(loc) == 1 else OBJECTS[str(loc[0])]
+        names = [str(name) for name in loc[:-1] if name in OBJECTS]
+        part = OBJECTS[names[-1]] if names else kind
         fault["allowed"] = list(part.model_fields)
         fault["message"] = f"unknown field; there are {', '.join(part.model_fields)}"
     return fault

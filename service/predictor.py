@@ -14,13 +14,15 @@ from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText
 from service.answers import Answer, HeadKind, Result
-from service.attention import Selection, name_positions, select, to_json
+from service.attention.encoding import to_json
+from service.attention.selection import select
+from service.attention.view import View, describe, look, name_positions
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
 from service.errors import Fault, InvalidInput, MissingHead
 from service.inflight import InFlight
-from service.limits import Source, check_positions, check_sources, locate
+from service.limits import Source, check_attention, check_positions, check_sources, locate
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options, Words
@@ -30,7 +32,7 @@ from service.telemetry import Metrics
 from service.tokenizer import load_tokenizer
 
 LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
-LOOP_FLOATS = 20_000  # and so are more attention weights than this: some milliseconds each
+LOOP_FLOATS = 20_000  # and so are more numbers of attention than this: some milliseconds each
 
 Value = TypeVar("Value")
 
@@ -116,7 +118,6 @@ class Predictor:
         with self._in_flight:  # from here on `close` waits: nothing was awaited before
             self._begin(caller)
             self._check_heads(kinds)
-            selection = select(attention, self.manifest.attention) if attention else None
             many = isinstance(inputs, list)
             sources = [
                 source.words if isinstance(source, Words) else source
@@ -124,8 +125,9 @@ class Predictor:
             ]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await _call(large, self._encode, sources, many)
-            large |= check_positions(encoded, selection, self.settings) > LOOP_FLOATS
-            queries, outputs = await self._compute(encoded, selection, False, caller)
+            views, numbers = self._look(attention, encoded, many)
+            large |= numbers > LOOP_FLOATS
+            queries, outputs = await self._compute(encoded, views, False, caller)
             started_s = time.perf_counter()
             results = await _call(large, self._results, sources, queries, outputs, kinds, options)
             caller.stages["decode"] = time.perf_counter() - started_s
@@ -154,12 +156,11 @@ class Predictor:
         """
         with self._in_flight:
             self._begin(caller)
-            selection = select(attention, self.manifest.attention) if attention else None
             sources = [source for source in inputs if isinstance(source, str | list)]
             large = check_sources(sources, True, self.settings) > LOOP_CHARACTERS
             encoded = await _call(large, self._encode, inputs, True)
-            check_positions(encoded, selection, self.settings)
-            _, outputs = await self._compute(encoded, selection, True, caller)
+            views, _ = self._look(attention, encoded, True)
+            _, outputs = await self._compute(encoded, views, True, caller)
             return list(zip(encoded, outputs, strict=True))
 
     async def close(self) -> None:
@@ -173,9 +174,16 @@ class Predictor:
         self._batcher.check_room()
 
     async def _compute(
-        self, encoded: list[EncodedText], selection: Selection | None, raw: bool, caller: Caller
+        self,
+        encoded: list[EncodedText],
+        views: Sequence[View | None],
+        raw: bool,
+        caller: Caller,
     ) -> tuple[list[Query], list[Outputs]]:
-        queries = [Query(text, len(text.token_ids), selection, raw) for text in encoded]
+        queries = [
+            Query(text, len(text.token_ids), view, raw)
+            for text, view in zip(encoded, views, strict=True)
+        ]
         caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
         return queries, await self._batcher.submit(queries, caller)
 
@@ -202,21 +210,34 @@ class Predictor:
                 raise InvalidInput([fault]) from error
         return encoded
 
+    def _look(
+        self, options: AttentionOptions | None, encoded: list[EncodedText], many: bool
+    ) -> tuple[Sequence[View | None], int]:
+        """What is asked for of each input's attention; how many numbers in all."""
+        check_positions(encoded, self.settings)
+        if options is None:
+            return [None] * len(encoded), 0
+        info = self.manifest.attention
+        selection = select(options, info)
+        views = [
+            look(selection, text, ".".join(map(str, locate(index, many))))
+            for index, text in enumerate(encoded)
+        ]
+        return views, check_attention(options, info, encoded, views, self.settings)
+
     def _run(self, queries: list[Query]) -> list[Outputs]:
         """One batch through the model; called in the model thread."""
         token_ids, valid = pad([query.encoded.token_ids for query in queries])
         names = attention_names(self.manifest.attention.layers)
-        asked = {layer for query in queries if query.selection for layer in query.selection.layers}
+        views = [query.view for query in queries]
+        asked = {layer for view in views if view for layer in view.selection.needed}
         wanted = self._heads.names + [names[layer] for layer in asked]
         arrays = self._session.run(token_ids, valid, wanted)
         weights = {layer: arrays[names[layer]] for layer in asked}
         return [
-            Outputs(
-                *read,
-                query.selection.cut(weights, item, query.length) if query.selection else None,
-            )
-            for item, (query, read) in enumerate(
-                zip(queries, self._heads.read(arrays, queries), strict=True)
+            Outputs(*read, view.cut(weights, item) if view else None)
+            for item, (view, read) in enumerate(
+                zip(views, self._heads.read(arrays, queries), strict=True)
             )
         ]
 
@@ -242,14 +263,11 @@ class Predictor:
         options: Options,
     ) -> Result:
         result = self._heads.answer(source, query.encoded, outputs, kinds, options)
-        if query.selection and outputs.weights is not None:
-            heads = query.selection.heads
-            result["attention"] = {
-                "positions": name_positions(source, query.encoded, self._preprocessor),
-                "layers": list(query.selection.layers),
-                "heads": heads if heads == "mean" else list(heads),
-                "weights": to_json(outputs.weights),  # type: ignore[typeddict-item]  # is JSON already
-            }
+        if query.view and outputs.attention is not None:
+            positions = name_positions(source, query.encoded, query.view, self._preprocessor)
+            result["attention"] = describe(query.view, positions)
+            for name, numbers in outputs.attention.items():
+                result["attention"][name] = to_json(numbers)  # type: ignore[literal-required]
         return result
 
 

@@ -10,7 +10,8 @@ from model.config import HeadConfig
 from model.decode import TokenDecoder, softmax, top_classes
 from model.preprocess.text import EncodedText
 from service.answers import Class, HeadKind, Label, Result, Span
-from service.attention import Floats, Selection
+from service.attention.kinds import Floats
+from service.attention.view import Tensors, View
 from service.limits import Source
 from service.schemas import Options
 
@@ -28,13 +29,13 @@ class Query(NamedTuple):
     """One encoded input.
 
     encoded, length: the input, and its number of positions
-    selection: the attention weights asked for, if any
+    view: what is asked for of its attention, if anything
     raw: logits are asked for, not what they mean
     """
 
     encoded: EncodedText
     length: int
-    selection: Selection | None
+    view: View | None
     raw: bool
 
 
@@ -44,13 +45,13 @@ class Outputs(NamedTuple):
     labels: of each token head; empty where raw
     classes: the probability of each class, of each sequence head; empty where raw
     logits: where raw, of each head, (length, labels) or (labels,)
-    weights: (layers, heads, query, key), as selected
+    attention: what was asked for of it, if anything
     """
 
     labels: dict[str, Decoded]
     classes: dict[str, list[float]]
     logits: dict[str, Floats]
-    weights: Floats | None
+    attention: Tensors | None
 
 
 class Heads:

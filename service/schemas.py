@@ -1,8 +1,9 @@
 """The JSON that /v1 is asked with."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
@@ -53,16 +54,84 @@ class Options(Part):
     """Leave out classes of a lower score."""
 
 
-class AttentionOptions(Part):
-    """Which attention weights to answer."""
+class Span(Part):
+    """A part of an input: `start` and `end` of a text, or `first_word` and `last_word`."""
 
-    layers: Annotated[All | Indices, _either('layers are "all" or a list of integers')] = [-1]
+    start: int | None = Field(default=None, ge=0)
+    """Where it starts, in Unicode code points."""
+
+    end: int | None = Field(default=None, gt=0)
+    """Where it ends, exclusive."""
+
+    first_word: int | None = Field(default=None, ge=0)
+    """Index of its first word, from 0."""
+
+    last_word: int | None = Field(default=None, ge=0)
+    """Index of its last word, inclusive."""
+
+    @property
+    def code_points(self) -> range | None:
+        """Those of the text, if it is a part of one."""
+        return None if self.start is None or self.end is None else range(self.start, self.end)
+
+    @property
+    def words(self) -> range | None:
+        """Their indices, if words were named."""
+        if self.first_word is None or self.last_word is None:
+            return None
+        return range(self.first_word, self.last_word + 1)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        meant = [span for span in (self.code_points, self.words) if span is not None]
+        if len(self.model_fields_set) != 2 or len(meant) != 1:
+            raise PydanticCustomError("span", "say start and end, or first_word and last_word")
+        if not meant[0]:
+            raise PydanticCustomError("span", "it ends before it starts")
+        return self
+
+
+Layers = Annotated[All | Indices, _either('layers are "all" or a list of integers')]
+AttentionHeads = Annotated[
+    AllOrMean | Indices, _either('heads are "all", "mean" or a list of integers')
+]
+Query = Annotated[
+    Annotated[Literal["all", "sequence"], Tag(TEXT)] | Annotated[Span, Tag(OBJECT)],
+    _either('a query is "all", "sequence" or an object: {"start": 8, "end": 14}'),
+]
+Level = Literal["position", "word"]
+AttentionKind = Literal["weights", "rollout", "received", "entropy"]
+
+
+class AttentionOptions(Part):
+    """What to answer of the attention weights."""
+
+    layers: Layers = [-1]
     """Layers, from 0; negative: from the last."""
 
-    heads: Annotated[
-        AllOrMean | Indices, _either('heads are "all", "mean" or a list of integers')
-    ] = "all"
+    heads: AttentionHeads = "all"
     """Attention heads, from 0; negative: from the last; `mean`: their mean, as one head."""
+
+    kind: AttentionKind = "weights"
+    """`weights`; `rollout`: multiplied up to the layer, the mean of all attention heads and the
+    residual stream half each; `received`: how much a position is looked at, the mean over queries;
+    `entropy`: of each row, in nats."""
+
+    level: Level = "position"
+    """`word`: to a split word the sum over its pieces, from it their mean."""
+
+    special: Literal["keep", "drop"] = "keep"
+    """`drop`: without [CLS] and [SEP], rows renormalised."""
+
+    query: Query = "all"
+    """Which rows: `all`, those of the position that sequence heads read (`sequence`), or those of
+    what overlaps a span of the input."""
+
+    top_k: int | None = Field(default=None, ge=1, le=8192)
+    """Of each row only the largest, with their `keys`."""
+
+    dtype: Literal["float32", "float16"] = "float32"
+    """How exact the numbers are."""
 
 
 class Request(Part):

@@ -40,7 +40,7 @@ def test_token_ids_are_taken_as_they_are(client) -> None:
     [(encoded, of_text)] = compute(client, [TEXTS[0]], AttentionOptions())
     [(_, of_ids)] = compute(client, [encoded.token_ids], AttentionOptions())
     assert np.array_equal(of_text.logits["slots"], of_ids.logits["slots"])
-    assert np.array_equal(of_text.weights, of_ids.weights)
+    assert np.array_equal(of_text.attention["weights"], of_ids.attention["weights"])
 
 
 @pytest.mark.parametrize("ids", [[], [-1], [2, 10**6], [1] * 42])

@@ -158,7 +158,7 @@ def test_a_model_without_such_a_head(client) -> None:
             {"max_attention_floats": 100},
             {"inputs": ["noon"] * 2, "attention": {"layers": "all"}},
             ["attention"],
-            "216 attention weights; at most 100 are allowed; ask for fewer layers",
+            "216 numbers; at most 100 are allowed; ",
         ),
     ],
 )

@@ -1,0 +1,42 @@
+"""What would fit, where too much was asked for."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from export.bundle import AttentionInfo
+from model.preprocess.text import EncodedText
+from service.attention.selection import select
+from service.attention.view import View, look
+from service.schemas import AttentionOptions
+
+
+def find_smaller(
+    options: AttentionOptions, info: AttentionInfo, encoded: Sequence[EncodedText], limit: int
+) -> AttentionOptions | None:
+    """The options nearest to these of which no more than limit numbers are answered."""
+    for changes in _changes(options):
+        smaller = options.model_copy(update=changes)
+        views = _look(smaller, info, encoded)
+        if sum(view.numbers for view in views) <= limit:
+            return smaller
+        if options.kind in ("weights", "rollout"):
+            rows = sum(view.selection.maps * len(view.queries) for view in views)
+            if (k := limit // (2 * rows)) > 0:
+                return smaller.model_copy(update={"top_k": k})
+    return None
+
+
+def _changes(options: AttentionOptions) -> Iterator[dict[str, Any]]:
+    """Of heads the mean, of layers the last, of rows one; each and together."""
+    heads: dict[str, Any] = {} if options.kind == "rollout" else {"heads": "mean"}
+    layers = {"layers": [-1] if options.layers == "all" else options.layers[-1:]}
+    yield from (heads, layers, heads | layers)
+    if options.special == "keep" and options.kind != "received":
+        yield heads | layers | {"query": "sequence"}
+
+
+def _look(
+    options: AttentionOptions, info: AttentionInfo, encoded: Sequence[EncodedText]
+) -> list[View]:
+    selection = select(options, info)
+    return [look(selection, text, "") for text in encoded]

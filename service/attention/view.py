@@ -1,0 +1,224 @@
+"""What is answered of one input's attention: which positions, merged how; and cutting it out."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.preprocess.text import EncodedText, TextPreprocessor
+from service.answers import Attention, Position
+from service.attention import kinds
+from service.attention.kinds import Floats
+from service.attention.selection import Selection, refuse
+from service.schemas import AttentionOptions, Level, Span
+
+SEQUENCE = 0  # the position that sequence heads read: `model.heads.SequenceHead`
+
+# By name: weights (layers, heads, query, key or k), with keys of the same shape where k are chosen;
+# or received (layers, heads, key); or entropy (layers, heads, query).
+Tensors = dict[str, NDArray[Any]]
+
+
+class Unit(NamedTuple):
+    """Where it is: in the text or, where words were given, in the word."""
+
+    word: int
+    start: int
+    end: int
+
+
+class View(NamedTuple):
+    """A selection, laid out over one input.
+
+    A unit is a position or, with level word, a word or a special position; of a unit's positions,
+    neighbours all of them, the first is its start.
+
+    Attributes:
+        selection: of layers and attention heads.
+        length: of the input.
+        rows, columns: the positions that are read as queries and as keys.
+        row_starts, column_starts: for level word, where in these the units begin.
+        queries: the units that are queries, of those that are keys.
+    keys: how many units are keys.
+    """
+
+    selection: Selection
+    length: int
+    rows: slice
+    columns: slice
+    row_starts: list[int] | None
+    column_starts: list[int] | None
+    queries: range
+    keys: int
+
+    @property
+    def numbers(self) -> int:
+        """How many are answered."""
+        options = self.selection.options
+        if options.kind == "received":
+            return self.selection.maps * self.keys
+        if options.kind == "entropy":
+            return self.selection.maps * len(self.queries)
+        if options.top_k is None:
+            return self.selection.maps * len(self.queries) * self.keys
+        return 2 * self.selection.maps * len(self.queries) * min(options.top_k, self.keys)
+
+    def cut(self, weights: Mapping[int, Floats], item: int) -> Tensors:
+        """One item's share of a batch, padding cut off; nothing of the batch is kept.
+
+        Args:
+            weights: for each layer needed (batch, heads, query, key).
+            item: index into batch.
+        """
+        size = slice(self.length)
+        if self.selection.options.kind == "rollout":
+            means = [weights[n][item, :, size, size].mean(axis=0) for n in self.selection.needed]
+            rolled = kinds.rollout(np.stack(means))
+            layers = [rolled[n, None, self.rows, self.columns] for n in self.selection.layers]
+        else:
+            cut = [weights[n][item, :, self.rows, self.columns] for n in self.selection.layers]
+            layers = [self._pick(layer) for layer in cut]
+        read = [self._read(layer) for layer in layers]  # one by one, for the processor's caches
+        return {name: np.stack([tensors[name] for tensors in read]) for name in read[0]}
+
+    def _pick(self, layer: Floats) -> Floats:
+        """(heads, query, key) -> the heads selected; a view where that is all of them."""
+        heads = self.selection.heads
+        if heads == "mean":
+            mean: Floats = layer.mean(axis=0, keepdims=True)
+            return mean
+        if heads == tuple(range(len(layer))):
+            return layer
+        return layer[list(heads)]
+
+    def _read(self, layer: Floats) -> Tensors:
+        """(heads, query, key) of positions -> what is asked for."""
+        options = self.selection.options
+        if self.row_starts is not None and self.column_starts is not None:
+            layer = kinds.merge_queries(layer, self.row_starts)
+            layer = kinds.merge_keys(layer, self.column_starts)
+        if options.special == "drop":
+            layer = kinds.renormalise(layer)
+        tensors: Tensors
+        if options.kind == "received":
+            tensors = {"received": kinds.received(layer)}
+        elif options.kind == "entropy":
+            tensors = {"entropy": kinds.entropy(layer)}
+        elif options.top_k is not None:
+            tensors = dict(
+                zip(("weights", "keys"), kinds.largest(layer, options.top_k), strict=True)
+            )
+        else:
+            tensors = {"weights": layer}
+        if options.dtype == "float16":
+            name = "weights" if options.kind == "rollout" else options.kind
+            tensors[name] = kinds.to_half(tensors[name])
+        return tensors
+
+
+def look(selection: Selection, encoded: EncodedText, where: str) -> View:
+    """Lay a selection out over an input; `where` it is in the request.
+
+    Raises:
+        InvalidRequest: the query names nothing of the input; or words or special positions are
+            meant, and the input is token ids.
+    """
+    options = selection.options
+    length = len(encoded.token_ids)
+    if not encoded.first and (options.level == "word" or options.special == "drop"):
+        name = "level" if options.level == "word" else "special"
+        raise refuse(name, f"{where} is token ids, of which none is known as a word or special")
+    starts = list(range(length))
+    if options.level == "word":
+        starts = [0, *encoded.first, length - 1]
+    skipped = 1 if options.special == "drop" else 0
+    kept = range(skipped, len(starts) - skipped)
+    asked = kept if options.query == "all" else _asked(options, encoded, where)
+    ends = [*starts[1:], length]
+    merged = options.level == "word"
+    rows = starts[asked.start : asked.stop]
+    return View(
+        selection,
+        length,
+        slice(rows[0], ends[asked.stop - 1]),
+        slice(skipped, length - skipped),
+        [start - rows[0] for start in rows] if merged else None,
+        [starts[unit] - skipped for unit in kept] if merged else None,
+        range(asked.start - skipped, asked.stop - skipped),
+        len(kept),
+    )
+
+
+def _asked(options: AttentionOptions, encoded: EncodedText, where: str) -> range:
+    """The units that are the query: neighbours, as pieces and words are in order."""
+    span = options.query
+    if not isinstance(span, Span):
+        return range(SEQUENCE, SEQUENCE + 1)
+    if span.code_points is not None and encoded.words is None:
+        raise refuse("query", f"{where} is no text; say first_word and last_word")
+    found = [
+        index
+        for index, unit in enumerate(units(encoded, options.level))
+        if unit is not None and _holds(span, unit)
+    ]
+    if not found:
+        raise refuse("query", f"nothing of {where} is there")
+    return range(found[0], found[-1] + 1)
+
+
+def _holds(span: Span, unit: Unit) -> bool:
+    """A part of the unit is in the span."""
+    if span.words is not None:
+        return unit.word in span.words
+    return span.code_points is not None and (
+        unit.start < span.code_points.stop and unit.end > span.code_points.start
+    )
+
+
+def units(encoded: EncodedText, level: Level) -> list[Unit | None]:
+    """What is answered as positions; None: a special one."""
+    if not encoded.first:
+        return [None] * len(encoded.token_ids)
+    if level == "word":
+        spans = encoded.words or [(offsets[0][0], offsets[-1][1]) for offsets in encoded.offsets]
+        return [None, *(Unit(word, *span) for word, span in enumerate(spans)), None]
+    if encoded.words is None:
+        return [piece and Unit(*piece) for piece in encoded.pieces]
+    return [
+        piece and Unit(piece[0], *(encoded.words[piece[0]][0] + offset for offset in piece[1:]))
+        for piece in encoded.pieces
+    ]
+
+
+def name_positions(
+    source: str | list[str], encoded: EncodedText, view: View, preprocessor: TextPreprocessor
+) -> list[Position]:
+    """What each position answered is, of an input, text or words."""
+    options = view.selection.options
+    special = [preprocessor.special_text(int(encoded.token_ids[place])) for place in (0, -1)]
+    named: list[Position] = []
+    for unit in units(encoded, options.level):
+        if unit is None:
+            named.append({"text": special[len(named) > 0], "special": True})
+        else:
+            word, start, end = unit
+            text = source if isinstance(source, str) else source[word]
+            if options.level == "word" and text is not source:
+                start, end = 0, len(text)
+            named.append({"text": text[start:end], "word": word, "start": start, "end": end})
+    return named[1:-1] if options.special == "drop" else named
+
+
+def describe(view: View, positions: list[Position]) -> Attention:
+    """The answer, but for its numbers."""
+    selection = view.selection
+    answer: Attention = {
+        "kind": selection.options.kind,
+        "positions": positions,
+        "layers": list(selection.layers),
+        "heads": "mean" if selection.heads == "mean" else list(selection.heads),
+    }
+    if selection.options.query != "all":
+        answer["query"] = list(view.queries)
+    return answer
