@@ -15,7 +15,7 @@ export function drawResult(text, result, model) {
       kind === "token"
         ? drawSpans(text, result.spans?.[name] ?? result.labels[name], kinds(labels))
         : drawClasses(result.classes[name]);
-    parts.push(make("section", `head ${kind}`, named, content));
+    parts.push(make("section", `head head-${kind}`, named, content));
   }
   return parts;
 }

@@ -96,7 +96,7 @@ export class Grid {
 
 /** In words: "layer 5, head 3". */
 export function nameHead({ layer, head }) {
-  return `layer ${layer}, ${head === "mean" ? "all heads" : `head ${head}`}`;
+  return `layer ${layer}, ${head === "mean" ? "mean of its heads" : `head ${head}`}`;
 }
 
 const same = (one, other) => one.layer === other.layer && one.head === other.head;

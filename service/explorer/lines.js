@@ -33,32 +33,45 @@ export function layout({ matrix, queries, keys, threshold }, width, measure) {
   };
 }
 
-export function draw(context, { matrix, queries, keys }, place) {
-  const { accent, ink } = colours();
-  context.strokeStyle = accent;
+export function draw(context, { matrix }, place) {
+  context.strokeStyle = colours().accent;
   for (const index of place.drawn.toReversed()) {
     const [query, key] = [Math.floor(index / matrix.keys), index % matrix.keys];
     line(context, place, query, key, shade(matrix.values[index], matrix.largest));
   }
-  queries.forEach((name, query) => nameQuery(context, place, name, query, ink));
-  keys.forEach((name, key) => nameKey(context, place, name, key, ink));
 }
 
-export function mark(context, { matrix, queries, keys, selected, threshold }, place, cell) {
+export function mark(context, scene, place, cell) {
+  const { queries, keys, selected } = scene;
   const chosen = cell ?? (selected === null || queries.length === 1 ? null : { query: selected });
-  if (!chosen) return false;
-  const { accent, glow } = colours();
-  const looks = chosen.key === undefined;
-  const values = looks ? row(matrix, chosen.query) : column(matrix, chosen.key);
-  context.strokeStyle = looks ? accent : glow;
+  if (chosen) markLines(context, scene, place, chosen);
+  const { ink, accent, glow } = colours();
+  const name = (text, x, y, here, colour) => {
+    context.font = `${here ? 650 : 400} ${place.font}px Inter, system-ui, sans-serif`;
+    context.fillStyle = here ? colour : ink;
+    context.fillText(shorten(context, text, place.room), x, y);
+  };
+  context.textBaseline = "middle";
+  context.textAlign = "right";
+  queries.forEach((text, i) =>
+    name(text, place.left - GAP, queryY(place, i), i === chosen?.query, accent),
+  );
+  context.textAlign = "left";
+  keys.forEach((text, i) =>
+    name(text, place.right + GAP, middle(place, i), i === chosen?.key, glow),
+  );
+  return chosen !== null;
+}
+
+function markLines(context, { matrix, threshold }, place, { query, key }) {
+  const looks = key === undefined;
+  const values = looks ? row(matrix, query) : column(matrix, key);
+  context.strokeStyle = looks ? colours().accent : colours().glow;
   values.forEach((value, other) => {
     if (value < threshold) return;
-    const [query, key] = looks ? [chosen.query, other] : [other, chosen.key];
-    line(context, place, query, key, shade(value, matrix.largest), 1.5);
+    const [from, to] = looks ? [query, other] : [other, key];
+    line(context, place, from, to, shade(value, matrix.largest), 1.5);
   });
-  if (looks) nameQuery(context, place, queries[chosen.query], chosen.query, accent, "650");
-  else nameKey(context, place, keys[chosen.key], chosen.key, glow, "650");
-  return true;
 }
 
 /** The name at a point: {query} on the left, {key} on the right, or null. */
@@ -95,20 +108,4 @@ function line(context, place, query, key, strength, stronger = 1) {
   context.bezierCurveTo(half, from, half, to, right, to);
   context.stroke();
   context.globalAlpha = 1;
-}
-
-function nameQuery(context, place, name, query, colour, weight) {
-  write(context, place, name, place.left - GAP, queryY(place, query), "right", colour, weight);
-}
-
-function nameKey(context, place, name, key, colour, weight) {
-  write(context, place, name, place.right + GAP, middle(place, key), "left", colour, weight);
-}
-
-function write(context, { font, room }, name, x, y, align, colour, weight = "400") {
-  context.font = `${weight} ${font}px Inter, system-ui, sans-serif`;
-  context.fillStyle = colour;
-  context.textAlign = align;
-  context.textBaseline = "middle";
-  context.fillText(shorten(context, name, room), x, y);
 }

@@ -6,7 +6,7 @@
 import { colours } from "./colour.js";
 import { shorten } from "./names.js";
 
-const LARGEST = 34; // px of a cell
+const LARGEST = 40; // px of a cell
 const NAMED = 11; // px that a cell needs for its row to be named
 const ROOM = 100; // px of a name, at most
 const TURN = -Math.PI / 4;
@@ -45,14 +45,10 @@ export function layout({ queries, keys }, width, measure) {
 
 export function draw(context, scene, place) {
   const { keys, queries, bitmap } = scene;
-  const { left, top, cell, tall, named } = place;
+  const { left, top, cell, tall } = place;
   context.imageSmoothingEnabled = cell < 1;
   context.drawImage(bitmap, left, top, cell * keys.length, tall * queries.length);
   if (cell >= 14) rule(context, scene, place);
-  if (named) {
-    queries.forEach((_, query) => nameRow(context, scene, place, query, colours().ink));
-    keys.forEach((_, key) => nameColumn(context, scene, place, key, colours().ink));
-  }
 }
 
 export function mark(context, scene, place, cell) {
@@ -64,6 +60,10 @@ export function mark(context, scene, place, cell) {
     context.strokeRect(left + x * wide, top + y * tall, w * wide, h * tall);
   };
   const [columns, rows] = [scene.keys.length, scene.queries.length];
+  if (place.named) {
+    scene.queries.forEach((_, query) => nameRow(context, scene, place, query, query === cell?.query));
+    scene.keys.forEach((_, key) => nameColumn(context, scene, place, key, key === cell?.key));
+  }
   if (scene.selected !== null && rows > 1) {
     frame(scene.selected, 0, 1, rows, glow, 2);
     frame(0, scene.selected, columns, 1, accent, 2);
@@ -74,9 +74,6 @@ export function mark(context, scene, place, cell) {
   frame(0, cell.query, columns, 1, accent, 1);
   context.globalAlpha = 1;
   frame(cell.key, cell.query, 1, 1, accent, 3);
-  if (!place.named) return;
-  nameRow(context, scene, place, cell.query, accent, "600");
-  nameColumn(context, scene, place, cell.key, accent, "600");
 }
 
 /** The cell at a point, or null. */
@@ -109,13 +106,13 @@ function rule(context, { keys, queries }, { left, top, cell, tall }) {
   }
 }
 
-function nameRow(context, { queries }, { left, top, tall, font }, query, colour, weight = "400") {
-  write(context, font, colour, weight, "right");
+function nameRow(context, { queries }, { left, top, tall, font }, query, here) {
+  write(context, font, here, "right");
   context.fillText(shorten(context, queries[query], ROOM), left - 8, top + (query + 0.5) * tall);
 }
 
-function nameColumn(context, { keys }, { left, top, cell, font }, key, colour, weight = "400") {
-  write(context, font, colour, weight, "left");
+function nameColumn(context, { keys }, { left, top, cell, font }, key, here) {
+  write(context, font, here, "left");
   context.save();
   context.translate(left + (key + 0.5) * cell, top - 7);
   context.rotate(TURN);
@@ -123,9 +120,9 @@ function nameColumn(context, { keys }, { left, top, cell, font }, key, colour, w
   context.restore();
 }
 
-function write(context, font, colour, weight, align) {
-  context.font = `${weight} ${font}px Inter, system-ui, sans-serif`;
-  context.fillStyle = colour;
+function write(context, font, here, align) {
+  context.font = `${here ? 650 : 400} ${font}px Inter, system-ui, sans-serif`;
+  context.fillStyle = here ? colours().accent : colours().ink;
   context.textAlign = align;
   context.textBaseline = "middle";
 }

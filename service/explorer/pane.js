@@ -3,6 +3,7 @@
 import { paint } from "./colour.js";
 import { nameHead } from "./grid.js";
 import * as lines from "./lines.js";
+import { make } from "./make.js";
 import * as matrix from "./matrix.js";
 import { Picture } from "./picture.js";
 import { VIEWS } from "./views.js";
@@ -74,6 +75,7 @@ export class Pane {
     this.#hint = HINTS[picture];
     this.#find(".readout").textContent = this.#hint;
     this.#picture.show(DRAWINGS[picture], this.scene);
+    this.#find(".legend").replaceChildren(...legend(this.scene));
     this.#find(".largest").textContent = this.scene.matrix.largest.toFixed(2);
     this.#find(".strongest-lists").replaceChildren(...drawStrongest(this.scene));
   }
@@ -95,6 +97,12 @@ function makeScene({ weights, at, selected, threshold }, nameOf) {
     threshold,
     bitmap: paint(document.createElement("canvas"), found, threshold),
   };
+}
+
+function legend({ queries, selected }) {
+  if (queries.length === 1) return [make("span", "out", "how much it is looked at")];
+  if (selected === null) return ["Choose one to see what it looks at, and what looks at it."];
+  return [make("span", "out", "it looks at"), make("span", "in", "looks at it")];
 }
 
 function markOf({ matrix: found, queries, selected }, threshold) {
