@@ -57,7 +57,7 @@ class Reply(NamedTuple):
     headers: more of them.
     """
 
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncIterator[bytes | memoryview]
     media: bytes = b"application/json"
     headers: Sequence[tuple[bytes, bytes]] = ()
 

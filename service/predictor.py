@@ -15,8 +15,9 @@ from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText
 from service.answers import Answer, HeadKind, Result
 from service.attention.encoding import to_json
+from service.attention.positions import name_positions
 from service.attention.selection import select
-from service.attention.view import View, describe, look, name_positions
+from service.attention.view import Tensors, View, look
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
@@ -100,6 +101,7 @@ class Predictor:
         options: Options,
         attention: AttentionOptions | None,
         caller: Caller,
+        apart: Tensors | None = None,
     ) -> Answer:
         """Answer all inputs, or none.
 
@@ -109,6 +111,8 @@ class Predictor:
             options: for classes.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled.
+            apart: takes the attention's numbers, `{index of the input}.{name}`, in place of the
+                answer.
 
         Raises:
             RequestError: it cannot be answered; nothing was queued.
@@ -126,10 +130,11 @@ class Predictor:
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await _call(large, self._encode, sources, many)
             views, numbers = self._look(attention, encoded, many)
-            large |= numbers > LOOP_FLOATS
+            large |= apart is None and numbers > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, views, False, caller)
             started_s = time.perf_counter()
-            results = await _call(large, self._results, sources, queries, outputs, kinds, options)
+            asked = (sources, queries, outputs, kinds, options, apart)
+            results = await _call(large, self._results, *asked)
             caller.stages["decode"] = time.perf_counter() - started_s
             return {
                 "model": self.manifest.name,
@@ -248,11 +253,18 @@ class Predictor:
         outputs: list[Outputs],
         kinds: Collection[HeadKind],
         options: Options,
+        apart: Tensors | None,
     ) -> list[Result]:
-        return [
-            self._result(*parts, kinds, options)
-            for parts in zip(sources, queries, outputs, strict=True)
-        ]
+        results = []
+        for index, parts in enumerate(zip(sources, queries, outputs, strict=True)):
+            result = self._result(*parts, kinds, options)
+            for name, numbers in (outputs[index].attention or {}).items():
+                if apart is None:
+                    result["attention"][name] = to_json(numbers)  # type: ignore[literal-required]
+                else:
+                    apart[f"{index}.{name}"] = numbers
+            results.append(result)
+        return results
 
     def _result(
         self,
@@ -263,11 +275,10 @@ class Predictor:
         options: Options,
     ) -> Result:
         result = self._heads.answer(source, query.encoded, outputs, kinds, options)
-        if query.view and outputs.attention is not None:
-            positions = name_positions(source, query.encoded, query.view, self._preprocessor)
-            result["attention"] = describe(query.view, positions)
-            for name, numbers in outputs.attention.items():
-                result["attention"][name] = to_json(numbers)  # type: ignore[literal-required]
+        if query.view:
+            asked = query.view.selection.options
+            positions = name_positions(source, query.encoded, asked, self._preprocessor)
+            result["attention"] = query.view.describe(positions)
         return result
 
 

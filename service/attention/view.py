@@ -6,26 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.preprocess.text import EncodedText, TextPreprocessor
+from model.preprocess.text import EncodedText
 from service.answers import Attention, Position
 from service.attention import kinds
 from service.attention.kinds import Floats
+from service.attention.positions import Unit, units
 from service.attention.selection import Selection, refuse
-from service.schemas import AttentionOptions, Level, Span
+from service.schemas import AttentionOptions, Span
 
 SEQUENCE = 0  # the position that sequence heads read: `model.heads.SequenceHead`
 
 # By name: weights (layers, heads, query, key or k), with keys of the same shape where k are chosen;
 # or received (layers, heads, key); or entropy (layers, heads, query).
 Tensors = dict[str, NDArray[Any]]
-
-
-class Unit(NamedTuple):
-    """Where it is: in the text or, where words were given, in the word."""
-
-    word: int
-    start: int
-    end: int
 
 
 class View(NamedTuple):
@@ -40,7 +33,7 @@ class View(NamedTuple):
         rows, columns: the positions that are read as queries and as keys.
         row_starts, column_starts: for level word, where in these the units begin.
         queries: the units that are queries, of those that are keys.
-    keys: how many units are keys.
+        keys: how many units are keys.
     """
 
     selection: Selection
@@ -63,6 +56,19 @@ class View(NamedTuple):
         if options.top_k is None:
             return self.selection.maps * len(self.queries) * self.keys
         return 2 * self.selection.maps * len(self.queries) * min(options.top_k, self.keys)
+
+    def describe(self, positions: list[Position]) -> Attention:
+        """The answer, but for its numbers."""
+        selection = self.selection
+        answer: Attention = {
+            "kind": selection.options.kind,
+            "positions": positions,
+            "layers": list(selection.layers),
+            "heads": "mean" if selection.heads == "mean" else list(selection.heads),
+        }
+        if selection.options.query != "all":
+            answer["query"] = list(self.queries)
+        return answer
 
     def cut(self, weights: Mapping[int, Floats], item: int) -> Tensors:
         """One item's share of a batch, padding cut off; nothing of the batch is kept.
@@ -174,51 +180,3 @@ def _holds(span: Span, unit: Unit) -> bool:
     return span.code_points is not None and (
         unit.start < span.code_points.stop and unit.end > span.code_points.start
     )
-
-
-def units(encoded: EncodedText, level: Level) -> list[Unit | None]:
-    """What is answered as positions; None: a special one."""
-    if not encoded.first:
-        return [None] * len(encoded.token_ids)
-    if level == "word":
-        spans = encoded.words or [(offsets[0][0], offsets[-1][1]) for offsets in encoded.offsets]
-        return [None, *(Unit(word, *span) for word, span in enumerate(spans)), None]
-    if encoded.words is None:
-        return [piece and Unit(*piece) for piece in encoded.pieces]
-    return [
-        piece and Unit(piece[0], *(encoded.words[piece[0]][0] + offset for offset in piece[1:]))
-        for piece in encoded.pieces
-    ]
-
-
-def name_positions(
-    source: str | list[str], encoded: EncodedText, view: View, preprocessor: TextPreprocessor
-) -> list[Position]:
-    """What each position answered is, of an input, text or words."""
-    options = view.selection.options
-    special = [preprocessor.special_text(int(encoded.token_ids[place])) for place in (0, -1)]
-    named: list[Position] = []
-    for unit in units(encoded, options.level):
-        if unit is None:
-            named.append({"text": special[len(named) > 0], "special": True})
-        else:
-            word, start, end = unit
-            text = source if isinstance(source, str) else source[word]
-            if options.level == "word" and text is not source:
-                start, end = 0, len(text)
-            named.append({"text": text[start:end], "word": word, "start": start, "end": end})
-    return named[1:-1] if options.special == "drop" else named
-
-
-def describe(view: View, positions: list[Position]) -> Attention:
-    """The answer, but for its numbers."""
-    selection = view.selection
-    answer: Attention = {
-        "kind": selection.options.kind,
-        "positions": positions,
-        "layers": list(selection.layers),
-        "heads": "mean" if selection.heads == "mean" else list(selection.heads),
-    }
-    if selection.options.query != "all":
-        answer["query"] = list(view.queries)
-    return answer

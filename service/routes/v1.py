@@ -7,12 +7,17 @@ from typing import Any
 import orjson
 from fastapi import APIRouter
 
+from service.accept import prefers
 from service.answers import Answer, HeadKind
+from service.attention.encoding import send_parts, to_safetensors
+from service.attention.view import Tensors
 from service.exchange import Endpoint, Exchange, Reply
 from service.openapi import describe
 from service.parse import parse, read_body
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
+
+JSON, SAFETENSORS = "application/json", "application/vnd.safetensors"
 
 
 async def predict(registry: Registry, exchange: Exchange) -> Reply:
@@ -47,8 +52,16 @@ async def _answer(
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Reply:
     model = registry.get(asked.model)
-    answer = await model.predict(asked.inputs, kinds, options, asked.attention, exchange.caller)
-    return Reply(orjson.dumps(answer))
+    accept = exchange.headers.get(b"accept", b"").decode("latin-1")
+    tensors: Tensors | None = {} if prefers(accept, SAFETENSORS, JSON) else None
+    answer = await model.predict(
+        asked.inputs, kinds, options, asked.attention, exchange.caller, tensors
+    )
+    if tensors is None:
+        return Reply(orjson.dumps(answer))
+    parts = to_safetensors(tensors, {"answer": orjson.dumps(answer).decode()})
+    size = b"%d" % sum(map(len, parts))
+    return Reply(send_parts(parts), SAFETENSORS.encode(), [(b"content-length", size)])
 
 
 Handler = Callable[[Registry, Exchange], Coroutine[Any, Any, Reply]]
