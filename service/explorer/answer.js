@@ -6,9 +6,9 @@ import { make } from "./make.js";
 const SHOWN_MS = ["preprocess", "queue", "model", "decode", "total", "round trip"];
 const OUTSIDE = "O";
 
-/** One result, as elements. */
-export function drawResult(text, result, model) {
-  const parts = [];
+/** One result, as elements; the letter says which of two it is. */
+export function drawResult(letter, text, result, model) {
+  const parts = letter ? [make("span", "letter", letter)] : [];
   for (const { name, kind, labels } of model.heads) {
     const named = make("h3", "", name);
     const content =
@@ -33,10 +33,11 @@ function drawSpans(text, spans, labels) {
   const characters = [...text]; // `start` and `end` count code points
   const line = make("p", "spans");
   line.dir = "auto";
+  line.tabIndex = 0; // it may scroll
   let at = 0;
   for (const { start, end, label, score } of spans.filter(({ label }) => label !== OUTSIDE)) {
     const name = make("span", "label", label.replaceAll("_", " "));
-    const mark = make("mark", "", characters.slice(start, end).join(""), " ", name);
+    const mark = make("mark", "", characters.slice(start, end).join(""), "\u00a0", name);
     mark.style.setProperty("--hue", hue(label, labels));
     mark.title = `${label}, ${percent(score)}`;
     line.append(characters.slice(at, start).join(""), mark);

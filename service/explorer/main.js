@@ -10,6 +10,7 @@ import { showProblem } from "./notices.js";
 import { Pane } from "./pane.js";
 import { read, start, write } from "./state.js";
 
+const LETTERS = ["A", "B"];
 const TOP_K = 5; // classes
 
 const element = (id) => document.querySelector(`#${id}`);
@@ -106,14 +107,15 @@ function drawAnswer() {
   element("results").classList.toggle("empty", !answer);
   if (!answer) return;
   const texts = inputs();
-  const parts = answer.results.map((result, index) =>
-    make("article", "result", ...drawResult(texts[index], result, model())),
-  );
+  const parts = answer.results.map((result, index) => {
+    const letter = texts.length > 1 ? LETTERS[index] : "";
+    return make("article", "result", ...drawResult(letter, texts[index], result, model()));
+  });
   element("heads").replaceChildren(...parts);
   element("timing").replaceChildren(...drawTiming(answer.timing));
   element("positions").textContent = `${answer.usage.positions} positions`;
   grid.show(model().attention.layers, activeWeights());
-  if (answer.results[0].attention.layers.length === 1) say("Only the chosen layer fits one answer");
+  element("partial").hidden = answer.results[0].attention.layers.length === model().attention.layers;
 }
 
 /** What each pane shows. */
@@ -127,7 +129,7 @@ function shown() {
     const head = compare === "heads" ? pane : 0;
     return {
       modality: model().modality,
-      letter: count > 1 ? "AB"[pane] : "",
+      letter: count > 1 ? LETTERS[pane] : "",
       input: texts[result],
       result,
       weights,
