@@ -27,7 +27,7 @@ export function shade(value, largest) {
 export function paint(canvas, { values, queries, keys, largest }, threshold = 0) {
   canvas.width = keys;
   canvas.height = queries;
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(keys, queries);
   const pixels = new Uint32Array(image.data.buffer);
   const table = colours().shades;

@@ -46,7 +46,7 @@ export class Controls {
     document.querySelector("#field-1").hidden = view.compare !== "texts";
     document.querySelector("#active").hidden = view.compare === "none";
     if (!model) return;
-    this.#model.value = model.name;
+    this.#model.value = view.model || model.name; // none, if there is none of that name
     document.querySelector("#about").textContent = model.description;
     if (this.#examples.dataset.model === model.name) return;
     this.#examples.dataset.model = model.name;

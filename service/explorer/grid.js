@@ -10,6 +10,7 @@ export class Grid {
   #pick;
   #rows = []; // of buttons, as on the page
   #shape = "";
+  #weights = null;
   #painting = 0;
 
   /**
@@ -23,6 +24,7 @@ export class Grid {
       const button = target.closest("button");
       if (button) this.#pick(read(button));
     });
+    addEventListener("theme", () => this.#weights && this.#paint(this.#weights));
     table.addEventListener("keydown", (event) => this.#press(event));
   }
 
@@ -33,8 +35,9 @@ export class Grid {
   show(layers, weights) {
     const shape = `${layers}x${weights.heads}`;
     if (shape !== this.#shape) this.#build(layers, weights.heads);
+    if (weights !== this.#weights) this.#paint(weights);
     this.#shape = shape;
-    this.#paint(weights);
+    this.#weights = weights;
   }
 
   /** @param {Array<{at: {layer, head}, name: string}>} chosen; a name is drawn on it */

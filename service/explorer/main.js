@@ -11,6 +11,8 @@ import { Pane } from "./pane.js";
 import { read, start, write } from "./state.js";
 
 const LETTERS = ["A", "B"];
+const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
+const SAYING_MS = 300;
 const TOP_K = 5; // classes
 
 const element = (id) => document.querySelector(`#${id}`);
@@ -21,6 +23,8 @@ let answer = null;
 let asked = ""; // the body that is answered, or being answered
 let tooLong = Infinity; // characters for which not all layers fit one answer
 let drawing = 0;
+let linking = 0;
+let saying = 0;
 
 const controls = new Controls(change);
 const grid = new Grid(element("grid"), (at) => {
@@ -37,12 +41,16 @@ const panes = [0, 1].map((index) => {
 /** The view becomes another; what that needs is asked and drawn. */
 function change(changes, waitMs = 0) {
   view = { ...view, ...changes };
-  history.replaceState(null, "", `#${write(view)}`);
+  clearTimeout(linking);
+  linking = setTimeout(() => history.replaceState(null, "", link()), LINKING_MS);
   controls.show(view, model());
   ask(waitMs);
   draw();
 }
 
+const link = () => new URL(`#${write(view)}`, location).href;
+
+/** The one that is asked; where there is none of that name, the default one. */
 const model = () => models.find(({ name }) => name === view.model) ?? models.find((m) => m.default);
 
 function inputs() {
@@ -57,7 +65,7 @@ function request(layers) {
   if (kind !== "weights") attention.kind = kind;
   if (level !== "position") attention.level = level;
   if (special !== "keep") attention.special = special;
-  return { model: model().name, inputs: inputs(), options: { top_k: TOP_K }, attention };
+  return { model: view.model || model().name, inputs: inputs(), options: { top_k: TOP_K }, attention };
 }
 
 function ask(waitMs) {
@@ -77,7 +85,7 @@ function ask(waitMs) {
   element("results").setAttribute("aria-busy", "true");
   asker.ask((signal) => predict(body, signal), {
     waitMs,
-    answered: setAnswer,
+    answered: (given) => setAnswer({ ...given, texts: body.inputs, about: model() }),
     failed(problem) {
       const all = body.attention.layers === "all";
       if (all && problem.status === 413 && problem.errors?.[0]?.loc.includes("attention")) {
@@ -106,29 +114,27 @@ function fail(problem) {
 function drawAnswer() {
   element("results").classList.toggle("empty", !answer);
   if (!answer) return;
-  const texts = inputs();
-  const parts = answer.results.map((result, index) => {
-    const letter = texts.length > 1 ? LETTERS[index] : "";
-    return make("article", "result", ...drawResult(letter, texts[index], result, model()));
+  const { results, texts, about } = answer;
+  const parts = results.map((result, index) => {
+    const letter = results.length > 1 ? LETTERS[index] : "";
+    return make("article", "result", ...drawResult(letter, texts[index], result, about));
   });
   element("heads").replaceChildren(...parts);
   element("timing").replaceChildren(...drawTiming(answer.timing));
   element("positions").textContent = `${answer.usage.positions} positions`;
-  grid.show(model().attention.layers, activeWeights());
-  element("partial").hidden = answer.results[0].attention.layers.length === model().attention.layers;
 }
 
 /** What each pane shows. */
 function shown() {
   const { compare, threshold, picture } = view;
-  const texts = inputs();
-  const count = compare === "heads" ? 2 : texts.length;
+  const { results, texts, about } = answer;
+  const count = compare === "heads" ? 2 : results.length;
   return Array.from({ length: count }, (_, pane) => {
-    const result = compare === "texts" ? pane : 0;
-    const weights = answer.results[result].attention;
+    const result = results.length > 1 ? pane : 0;
+    const weights = results[result].attention;
     const head = compare === "heads" ? pane : 0;
     return {
-      modality: model().modality,
+      modality: about.modality,
       letter: count > 1 ? LETTERS[pane] : "",
       input: texts[result],
       result,
@@ -141,16 +147,15 @@ function shown() {
   });
 }
 
-function activeWeights() {
-  const { length } = answer.results;
-  return answer.results[Math.min(length - 1, view.compare === "texts" ? view.active : 0)].attention;
-}
-
 /** Draw the attention, once before the next frame. */
 function draw() {
   cancelAnimationFrame(drawing);
   drawing = requestAnimationFrame(() => {
     if (!answer) return;
+    const { results, about } = answer;
+    const weights = results[view.active]?.attention ?? results[0].attention;
+    grid.show(about.attention.layers, weights);
+    element("partial").hidden = weights.layers.length === about.attention.layers;
     const each = shown();
     element("attention").dataset.panes = each.length;
     panes.forEach((pane, index) => {
@@ -169,12 +174,10 @@ function pick(pane, position) {
   change({ selected });
 }
 
-let saying = 0;
-
 /** To those who listen; of many words in short order the last. */
 function say(words) {
   clearTimeout(saying);
-  saying = setTimeout(() => (element("said").textContent = words), 300);
+  saying = setTimeout(() => (element("said").textContent = words), SAYING_MS);
 }
 
 function load() {
@@ -183,21 +186,20 @@ function load() {
     answered(found) {
       models = found;
       controls.setModels(models);
-      const [example] = models.length ? model().examples : [];
-      showProblem(models.length ? null : new Problem({ title: "No model is being served" }));
-      if (models.length) change(view.texts[0] ? {} : { texts: [example ?? "", view.texts[1]] });
+      if (!models.length) return fail(new Problem({ title: "No model is being served" }));
+      change({ texts: [view.texts[0] || model().examples[0] || "", view.texts[1]] });
     },
   });
 }
 
 const actions = {
-  link: () => [location.href, "Link copied"],
+  link: () => [link(), "Link copied"],
   curl() {
     const { layer, head } = shown()[0].at;
     const body = request([layer]);
     body.attention.heads = head === "mean" ? "mean" : [head];
     const url = new URL("v1/predict", location.href).href;
-    return [takeAway.toCurl(url.replace(/#.*/, ""), body, remembersKey()), "Command copied"];
+    return [takeAway.toCurl(url, body, remembersKey()), "Command copied"];
   },
   png: () => takeAway.toPng(pictures()),
   svg: () => takeAway.toSvg(pictures()),
@@ -240,10 +242,7 @@ addEventListener("hashchange", () => {
   view = read(location.hash);
   change({});
 });
-addEventListener("theme", () => {
-  if (answer) drawAnswer();
-  draw();
-});
+addEventListener("theme", draw);
 
 view = read(location.hash);
 load();

@@ -1,4 +1,4 @@
-"""The explorer in a real browser, headless, served by a process of its own with the shipped models."""
+"""The explorer in a real browser, headless; a process of its own serves the shipped models."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ OTHER = "Will it rain in Paris?"
 WIDE = {"width": 1280, "height": 1000}
 Open = Callable[..., Page]
 
-expect.set_options(timeout=1000 * PATIENCE_S)
+expect.set_options(timeout=1000 * PATIENCE_S / 4)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,9 @@ def open_page(context: BrowserContext, url: str, complaints: list[str]) -> Itera
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None,
+            lambda told: (
+                complaints.append(told.text) if told.type in ("error", "warning") else None
+            ),
         )
         fragment = "&".join(f"{name}={quote(value)}" for name, value in view.items())
         page.goto(f"{address}/#{fragment}")
@@ -75,7 +77,9 @@ def open_page(context: BrowserContext, url: str, complaints: list[str]) -> Itera
 
 
 def wait_for_answer(page: Page) -> None:
-    expect(page.locator("#results:not(.empty)[aria-busy=false] #pane-0 .token").first).to_be_visible()
+    expect(
+        page.locator("#results:not(.empty)[aria-busy=false] #pane-0 .token").first
+    ).to_be_visible()
     settle(page)
 
 

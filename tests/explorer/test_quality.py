@@ -43,7 +43,9 @@ def themed(browser: Browser, url: str) -> Iterator:
 
 
 def violations(page: Page) -> list[str]:
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    found = Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
+    )
     return [
         f"{rule['id']}: {node['html'][:120]} {node['failureSummary']}"
         for rule in found.response["violations"]
@@ -90,7 +92,9 @@ def test_colours_are_the_systems_until_some_are_chosen(themed) -> None:
     wait_for_answer(dark)
     wait_for_answer(light)
     assert ground(dark) < 40 and ground(light) > 220
-    canvas = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, 1, 1).data.slice(0, 3))"
+    canvas = (
+        "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, 1, 1).data.slice(0, 3))"
+    )
     first = dark.locator("#grid canvas").nth(5 * 13)
     before = first.evaluate(canvas)
     dark.get_by_label("Colours").select_option("light")
@@ -120,11 +124,14 @@ def test_the_whole_page_is_reached_by_keyboard(themed) -> None:
     reached = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        place = "document.activeElement.id || document.activeElement.name || document.activeElement.className || document.activeElement.textContent"
-        reached.append(page.evaluate(place))
-        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        if page.evaluate("document.activeElement.type") != "radio":  # its label has the outline
-            assert outline != "none", reached[-1]
+        at = page.evaluate(
+            """() => { const { id, name, className, type } = document.activeElement;
+            const { outlineStyle } = getComputedStyle(document.activeElement);
+            return { name: id || name || className, type, outlineStyle } }"""
+        )
+        reached.append(at["name"])
+        if at["type"] != "radio":  # its label has the outline
+            assert at["outlineStyle"] != "none", reached[-1]
     for part in ("model", "theme", "text-0", "example", "kind", "threshold", "picture", "token"):
         assert any(part in each for each in reached), part
     assert reached.count("picture") >= 2
@@ -167,7 +174,9 @@ def wander(page: Page) -> None:
 
 def longest_task_ms(browser: Browser, page: Page, act) -> float:
     """The most processor time of one task of the page's main thread, by a browser trace."""
-    browser.start_tracing(page=page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
+    browser.start_tracing(
+        page=page, categories=["toplevel", "disabled-by-default-devtools.timeline"]
+    )
     try:
         act()
     finally:
