@@ -35,13 +35,13 @@ export function toPng(shown) {
 export function toJson({ model, version, usage, results }, panes) {
   const cut = panes.map(({ weights, at, result }) => {
     const { values, queries, keys } = weights.matrix(at);
+    const { kind, positions } = weights;
     const rows = Array.from({ length: queries }, (_, query) =>
       Array.from(values.subarray(query * keys, (query + 1) * keys)),
     );
-    const { kind } = results[result].attention;
     const heads = at.head === "mean" ? "mean" : [at.head];
     const numbers = kind === "received" ? { received: [[rows[0]]] } : { weights: [[rows]] };
-    const attention = { kind, positions: weights.positions, layers: [at.layer], heads, ...numbers };
+    const attention = { kind, positions, layers: [at.layer], heads, ...numbers };
     return { ...results[result], attention };
   });
   const text = JSON.stringify({ model, version, usage, results: cut }, null, 1);

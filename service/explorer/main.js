@@ -8,7 +8,7 @@ import { Grid } from "./grid.js";
 import { make } from "./make.js";
 import { showProblem } from "./notices.js";
 import { Pane } from "./pane.js";
-import { read, start, write } from "./state.js";
+import { read, welcome, write } from "./state.js";
 
 const LETTERS = ["A", "B"];
 const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
@@ -17,7 +17,7 @@ const TOP_K = 5; // classes
 
 const element = (id) => document.querySelector(`#${id}`);
 const asker = new Asker();
-let view = start();
+let view = location.hash ? read(location.hash) : welcome();
 let models = [];
 let answer = null;
 let asked = ""; // the body that is answered, or being answered
@@ -244,5 +244,4 @@ addEventListener("hashchange", () => {
 });
 addEventListener("theme", draw);
 
-view = read(location.hash);
 load();

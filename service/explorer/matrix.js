@@ -8,7 +8,8 @@ import { shorten } from "./names.js";
 
 const LARGEST = 40; // px of a cell
 const NAMED = 11; // px that a cell needs for its row to be named
-const ROOM = 100; // px of a name, at most
+const ROOM = 100; // px of a name, at most; and at most this part of the width
+const PART = 0.18;
 const TURN = -Math.PI / 4;
 
 export const title = "matrix";
@@ -27,7 +28,8 @@ export const title = "matrix";
  * @param {(text: string) => number} measure the width of a name
  */
 export function layout({ queries, keys }, width, measure) {
-  const widest = (names) => Math.min(ROOM, Math.max(...names.map(measure)));
+  const room = Math.min(ROOM, PART * width);
+  const widest = (names) => Math.min(room, Math.max(...names.map(measure)));
   let left = widest(queries) + 10;
   const slant = widest(keys) * Math.SQRT1_2;
   let top = slant + 14;
@@ -40,7 +42,7 @@ export function layout({ queries, keys }, width, measure) {
   if (cell > 4) cell = Math.floor(cell);
   const tall = queries.length === 1 ? LARGEST : cell;
   const height = Math.ceil(top + tall * queries.length + 2);
-  return { left, top, cell, tall, named, width, height, font: Math.min(13, Math.max(9, cell - 1)) };
+  return { left, top, cell, tall, named, room, width, height, font: Math.min(13, Math.max(9, cell - 1)) };
 }
 
 export function draw(context, scene, place) {
@@ -106,17 +108,17 @@ function rule(context, { keys, queries }, { left, top, cell, tall }) {
   }
 }
 
-function nameRow(context, { queries }, { left, top, tall, font }, query, here) {
+function nameRow(context, { queries }, { left, top, tall, room, font }, query, here) {
   write(context, font, here, "right");
-  context.fillText(shorten(context, queries[query], ROOM), left - 8, top + (query + 0.5) * tall);
+  context.fillText(shorten(context, queries[query], room), left - 8, top + (query + 0.5) * tall);
 }
 
-function nameColumn(context, { keys }, { left, top, cell, font }, key, here) {
+function nameColumn(context, { keys }, { left, top, cell, room, font }, key, here) {
   write(context, font, here, "left");
   context.save();
   context.translate(left + (key + 0.5) * cell, top - 7);
   context.rotate(TURN);
-  context.fillText(shorten(context, keys[key], ROOM), 0, 0);
+  context.fillText(shorten(context, keys[key], room), 0, 0);
   context.restore();
 }
 

@@ -24,8 +24,7 @@ const CHOICES = {
  * @property {Array<?number>} selected the chosen position of each pane
  */
 
-/** @returns {View} */
-export function start() {
+function start() {
   const first = Object.entries(CHOICES).map(([name, values]) => [name, values[0]]);
   return {
     ...Object.fromEntries(first),
@@ -35,6 +34,11 @@ export function start() {
     heads: [null, null],
     selected: [null, null],
   };
+}
+
+/** What a first visit shows: whole words alone are the easiest to read. @returns {View} */
+export function welcome() {
+  return { ...start(), level: "word", special: "drop" };
 }
 
 /** The view as a fragment, without "#". */

@@ -15,11 +15,12 @@ export class Weights {
   #matrices = new Map();
 
   /**
-   * @param {{positions: object[], layers: number[], heads: number[] | "mean"}} answer
+   * @param {{kind: string, positions: object[], layers: number[], heads: number[] | "mean"}} answer
    * @param {{data: Float32Array, shape: number[]}} tensor [layer][head][query][key], or without
    *   query for what all positions look at
    */
-  constructor({ positions, layers, heads }, { data, shape }) {
+  constructor({ kind, positions, layers, heads }, { data, shape }) {
+    this.kind = kind;
     this.positions = positions;
     this.layers = layers;
     this.heads = heads === "mean" ? ["mean"] : [...heads, "mean"];

@@ -2,6 +2,7 @@
 
 const api = await (await fetch("openapi.json")).json();
 const key = document.querySelector("#key");
+key.form.addEventListener("submit", (event) => event.preventDefault());
 
 function make(tag, text, ...children) {
   const element = document.createElement(tag);

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import numpy as np
@@ -59,8 +59,7 @@ def ground(page: Page) -> int:
     return min(map(int, re.findall(r"\d+", colour)[:3]))
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing(themed, url: str, scheme: str, width: int) -> None:
     page = themed(scheme, width)
     for state in STATES:
@@ -127,8 +126,11 @@ def test_the_whole_page_is_reached_by_keyboard(themed) -> None:
         at = page.evaluate(
             """() => { const { id, name, className, type } = document.activeElement;
             const { outlineStyle } = getComputedStyle(document.activeElement);
+            if (document.activeElement === document.body) return null; // past the end
             return { name: id || name || className, type, outlineStyle } }"""
         )
+        if at is None:
+            continue
         reached.append(at["name"])
         if at["type"] != "radio":  # its label has the outline
             assert at["outlineStyle"] != "none", reached[-1]
@@ -146,14 +148,16 @@ def test_hovering_over_200_positions_and_72_heads_stays_smooth(themed, browser) 
         page.locator(f"input[value={picture}]").check()
         settle(page)
         page.wait_for_timeout(300)
-        assert longest_task_ms(browser, page, lambda page=page: wander(page)) < MOST_MS
+        tasks = tasks_ms(browser, page, lambda: wander(page))
+        assert len(tasks) > 100
+        assert max(tasks) < MOST_MS, picture
 
 
 def test_the_trace_would_show_a_long_task(themed, browser) -> None:
     page = themed("light")
     wait_for_answer(page)
-    busy = "() => { const end = performance.now() + 400; while (performance.now() < end); }"
-    assert longest_task_ms(browser, page, lambda: page.evaluate(busy)) > MOST_MS
+    busy = "() => { let sum = 0; for (let i = 0; i < 3e8; i++) sum += Math.sqrt(i); return sum }"
+    assert max(tasks_ms(browser, page, lambda: page.evaluate(busy))) > MOST_MS
 
 
 def wander(page: Page) -> None:
@@ -163,7 +167,7 @@ def wander(page: Page) -> None:
         place.scroll_into_view_if_needed()
         box = place.bounding_box()
         height = min(box["height"], WIDE["height"] - box["y"]) - 4
-        angle = np.linspace(0, 40, 120)
+        angle = np.linspace(0, 30, 80)
         across = box["x"] + box["width"] * (0.5 + 0.45 * np.sin(angle))
         down = box["y"] + 2 + height * (0.5 + 0.45 * np.cos(1.3 * angle))
         for x, y in zip(across, down, strict=True):
@@ -172,8 +176,8 @@ def wander(page: Page) -> None:
     assert readout
 
 
-def longest_task_ms(browser: Browser, page: Page, act) -> float:
-    """The most processor time of one task of the page's main thread, by a browser trace."""
+def tasks_ms(browser: Browser, page: Page, act: Callable[[], object]) -> list[float]:
+    """The processor time of each task of the page's main thread meanwhile, by a browser trace."""
     browser.start_tracing(
         page=page, categories=["toplevel", "disabled-by-default-devtools.timeline"]
     )
@@ -186,7 +190,7 @@ def longest_task_ms(browser: Browser, page: Page, act) -> float:
         for event in events
         if event.get("name") == "thread_name" and event["args"]["name"] == "CrRendererMain"
     }
-    tasks = [
+    return [
         event["tdur"] / 1000
         for event in events
         if event["ph"] == "X"
@@ -194,17 +198,15 @@ def longest_task_ms(browser: Browser, page: Page, act) -> float:
         and (event["pid"], event["tid"]) in mains
         and "tdur" in event
     ]
-    assert len(tasks) > 50
-    return max(tasks)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_api_page_works_too(themed, scheme: str) -> None:
-    page = themed(scheme, path="/openapi.json")
+def test_the_api_page_works_too(themed, url: str, scheme: str) -> None:
+    page = themed(scheme)
     complaints: list[str] = []
     page.on("console", lambda told: complaints.append(told.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(page.url.replace("openapi.json", "docs"))
+    page.goto(f"{url}/docs")
     predict = page.locator("details", has_text="/v1/predict").first
     predict.locator("summary").click()
     predict.get_by_role("button", name="Send POST").click()
