@@ -6,7 +6,7 @@ import { colours, shade } from "./colour.js";
 import { shorten } from "./names.js";
 import { column, row, strongest } from "./weights.js";
 
-const MOST = 1500; // lines that are drawn at once
+export const MOST = 1500; // lines that are drawn at once
 const GAP = 10; // px between a name and its lines
 const EDGE = 4;
 const WIDEST = 680;

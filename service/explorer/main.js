@@ -68,6 +68,11 @@ function request(layers) {
   return { model: view.model || model().name, inputs: inputs(), options: { top_k: TOP_K }, attention };
 }
 
+function chosenLayers() {
+  const heads = view.compare === "heads" ? view.heads : view.heads.slice(0, 1);
+  return [...new Set(heads.map((at) => at?.layer ?? model().attention.layers - 1))];
+}
+
 function ask(waitMs) {
   if (!models.length) return;
   const characters = inputs().join("").length;
@@ -77,8 +82,7 @@ function ask(waitMs) {
     setAnswer(null);
     return;
   }
-  const layer = view.heads[0]?.layer ?? model().attention.layers - 1;
-  const body = request(characters < tooLong ? "all" : [layer]);
+  const body = request(characters < tooLong ? "all" : chosenLayers());
   body.attention.dtype = "float16";
   if (JSON.stringify(body) === asked) return;
   asked = JSON.stringify(body);

@@ -72,7 +72,8 @@ export class Pane {
     this.#view.mark(markOf(this.scene, threshold));
     const drawing = this.#find(".picture");
     drawing.setAttribute("aria-label", `Attention as ${picture}, ${this.title}`);
-    this.#hint = HINTS[picture];
+    const cut = picture === "lines" && this.scene.matrix.values.length > lines.MOST;
+    this.#hint = HINTS[picture] + (cut ? ` The ${lines.MOST} strongest lines are drawn.` : "");
     this.#find(".readout").textContent = this.#hint;
     this.#picture.show(DRAWINGS[picture], this.scene);
     this.#find(".legend").replaceChildren(...legend(this.scene));

@@ -140,6 +140,7 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
         data=DataConfig(
             name="None", license="CC0-1.0", reader="snips", url="http://localhost", files={}
         ),
+        examples=("at noon",),
         tools={},
     )
     write_manifest(manifest, folder)
