@@ -1,17 +1,16 @@
-"""Workload (d): attention weights of 16, 64 and 256 positions, all and a selection, as JSON.
+"""Workload (d): attention of 16, 64 and 256 positions, all of it and selections, JSON and tensors.
 
     REGARD_DATA=DIR python bench/attention.py [--rounds 5]
 
-One connection, in turns: the same text without attention, with the mean of the last layer, with
-every layer and attention head; service on core 0, client on core 1. The bytes are set against what
-the loopback carries from a server that only sends them.
+One connection, in turns: the same text without attention and with; service on core 0, client on
+core 1. The bytes are set against what the loopback carries from a server on core 0 that only sends
+them.
 """
 
 import asyncio
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -24,16 +23,24 @@ from rich.table import Table
 import machine
 from client import Connection
 from load import snips_test
+from loopback import loopback_ms
 from subject import PORT, ROOT, serving
 
 POSITIONS = (16, 64, 256)
 REQUESTS = 20
-ASKED: dict[str, dict[str, object]] = {
-    "none": {},
-    "last layer, mean": {"attention": {"heads": "mean"}},
-    "all": {"attention": {"layers": "all", "heads": "all"}},
+JSON, TENSORS = b"application/json", b"application/vnd.safetensors"
+EVERYTHING: dict[str, object] = {"layers": "all", "heads": "all"}
+ASKED: dict[str, tuple[bytes, dict[str, object]]] = {
+    "none": (JSON, {}),
+    "last layer, mean, JSON": (JSON, {"attention": {"heads": "mean"}}),
+    "last layer, top_k 5, JSON": (JSON, {"attention": {"top_k": 5}}),
+    "rollout, words, JSON": (JSON, {"attention": {"kind": "rollout", "level": "word"}}),
+    "all, JSON": (JSON, {"attention": EVERYTHING}),
+    "all, safetensors": (TENSORS, {"attention": EVERYTHING}),
+    "all, safetensors, float16": (TENSORS, {"attention": EVERYTHING | {"dtype": "float16"}}),
+    "all, words, safetensors": (TENSORS, {"attention": EVERYTHING | {"level": "word"}}),
 }
-Ask = Callable[[dict[str, object]], tuple[float, bytes]]
+Ask = Callable[[bytes, dict[str, object]], tuple[float, bytes]]
 
 
 def text_of(positions: int, words: list[str], ask: Ask) -> str:
@@ -41,30 +48,10 @@ def text_of(positions: int, words: list[str], ask: Ask) -> str:
     size = positions
     while True:
         text = " ".join(words[:size])
-        found = json.loads(ask({"inputs": text})[1])["usage"]["positions"]
+        found = json.loads(ask(JSON, {"inputs": text})[1])["usage"]["positions"]
         if found <= positions:
             return text
         size -= max(1, (found - positions) // 2)
-
-
-async def loopback_mb_per_s(size: int) -> float:
-    """Megabytes/s of answers of that size, by a server and a client in this process."""
-
-    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1):
-            writer.write(bytes(size))
-            await writer.drain()
-
-    server = await asyncio.start_server(send, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    started_s = time.perf_counter()
-    for _ in range(REQUESTS):
-        writer.write(b"x")
-        await reader.readexactly(size)
-    seconds = time.perf_counter() - started_s
-    writer.close()
-    server.close()
-    return REQUESTS * size / 1e6 / seconds
 
 
 def main(
@@ -75,7 +62,7 @@ def main(
     """Print the table, write results/attention.json."""
     os.sched_setaffinity(0, {1})
     words = snips_test(data).read_text("utf-8").split()
-    rows: dict[tuple[int, str], list[float]] = {}
+    rows: dict[tuple[int, str], list[tuple[float, float]]] = {}
     sizes: dict[tuple[int, str], int] = {}
     limit = max(POSITIONS) ** 2 * 100  # weights; beyond the default
     with (
@@ -84,28 +71,35 @@ def main(
     ):
         connection = Connection(PORT)
 
-        def ask(asked: dict[str, object]) -> tuple[float, bytes]:
-            answer = runner.run(connection.ask(b"/v1/predict", json.dumps(asked).encode()))
+        def ask(accept: bytes, asked: dict[str, object]) -> tuple[float, bytes]:
+            body = json.dumps(asked).encode()
+            answer = runner.run(connection.ask(b"/v1/predict", body, accept))
             assert answer.status == 200, answer.body
             return 1000 * answer.seconds, answer.body
 
         texts = {positions: text_of(positions, words, ask) for positions in POSITIONS}
         for _ in range(rounds * REQUESTS):
             for positions, text in texts.items():
-                for name, asked in ASKED.items():
-                    taken_ms, body = ask({"inputs": text, **asked})
-                    rows.setdefault((positions, name), []).append(taken_ms)
+                for name, (accept, asked) in ASKED.items():
+                    ask(JSON, {"inputs": text})  # what a large answer left in the caches is gone
+                    plain_ms, _ = ask(JSON, {"inputs": text})
+                    taken_ms, body = ask(accept, {"inputs": text, **asked})
+                    rows.setdefault((positions, name), []).append((taken_ms, plain_ms))
                     sizes[positions, name] = len(body)
-        bandwidth = {key: runner.run(loopback_mb_per_s(size)) for key, size in sizes.items()}
-    table = Table("positions", "attention", "bytes", "p50 ms", "over none", "loopback ms")
+        carried = runner.run(loopback_ms(PORT + 1, list(sizes.values()), REQUESTS))
+    columns = (
+        *("positions", "attention", "bytes", "p50_ms", "plain_ms", "ratio"),
+        *("loopback_ms", "of_loopback"),
+    )
+    table = Table(*columns)
     summary = []
-    for positions, name in rows:
-        none, own = (statistics.median(rows[positions, key]) for key in ("none", name))
-        loopback_ms = sizes[positions, name] / 1e3 / bandwidth[positions, name]
-        row = (positions, name, sizes[positions, name], own, own - none, loopback_ms)
+    for key, pairs in rows.items():
+        own, plain = (statistics.median(each) for each in zip(*pairs, strict=True))
+        ratio = statistics.median(taken / plain for taken, plain in pairs)
+        loopback = carried[sizes[key]]
+        row = (*key, sizes[key], own, plain, ratio, loopback, loopback / own)
         table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
-        keys = ("positions", "attention", "bytes", "p50_ms", "over_none_ms", "loopback_ms")
-        summary.append(dict(zip(keys, row, strict=True)))
+        summary.append(dict(zip(columns, row, strict=True)))
     Console().print(table)
     Console().print(f"written: {machine.write('attention', {'summary': summary})}")
 

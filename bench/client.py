@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-HEAD = b"POST %s HTTP/1.1\r\nhost: bench\r\ncontent-length: %d\r\n\r\n"
+HEAD = b"POST %s HTTP/1.1\r\nhost: bench\r\naccept: %s\r\ncontent-length: %d\r\n\r\n"
 
 
 @dataclass
@@ -24,20 +24,20 @@ class Connection:
         self._port = port
         self._writer: asyncio.StreamWriter | None = None
 
-    async def send(self, path: bytes, body: bytes) -> None:
+    async def send(self, path: bytes, body: bytes, accept: bytes = b"*/*") -> None:
         """Send a request without waiting for its answer."""
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writer.write(HEAD % (path, len(body)) + body)
+        self._writer.write(HEAD % (path, accept, len(body)) + body)
 
-    async def ask(self, path: bytes, body: bytes) -> Answer:
+    async def ask(self, path: bytes, body: bytes, accept: bytes = b"*/*") -> Answer:
         """Send a request and read its answer.
 
         Raises:
             OSError, asyncio.IncompleteReadError: the server closed the connection.
         """
         started_s = time.perf_counter()
-        await self.send(path, body)
+        await self.send(path, body, accept)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status, *lines = head[:-4].split(b"\r\n")
         headers = dict(line.split(b": ", 1) for line in lines)

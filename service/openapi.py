@@ -9,6 +9,7 @@ from service.problems import MEDIA_TYPE, PROBLEMS
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, PredictRequest
 
 EXAMPLE = "book a table for two in rome tomorrow at noon"
+SAFETENSORS = "application/vnd.safetensors"
 REFERENCE = "#/components/schemas/{model}"
 SCHEMAS = (
     *(PredictRequest, LabelRequest, ClassifyRequest, AttentionRequest),
@@ -26,6 +27,7 @@ def describe(
         return {"responses": responses | {"default": {"description": "A problem", **problem}}}
     for sort in PROBLEMS.values():
         responses.setdefault(sort.status, {"description": sort.title, **problem})
+    responses[200]["content"][SAFETENSORS] = {}
     body = _content(request, media)
     body["content"][media]["example"] = {"inputs": EXAMPLE}
     return {"responses": responses, "openapi_extra": {"requestBody": body | {"required": True}}}

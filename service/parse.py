@@ -15,14 +15,14 @@ from service.errors import (
     UnknownEncoding,
 )
 from service.exchange import Exchange
-from service.schemas import TAGS, AttentionOptions, Options, Part, Request, Span, Words
+from service.schemas import TAGS, AttentionOptions, Options, Part, QuerySpan, Request, Words
 
 MAX_FAULTS = 10
 OBJECTS: dict[str, type[Part]] = {
     "inputs": Words,
     "options": Options,
     "attention": AttentionOptions,
-    "query": Span,
+    "query": QuerySpan,
 }
 SURROGATE_ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL

@@ -129,7 +129,7 @@ class Predictor:
             ]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
             encoded = await _call(large, self._encode, sources, many)
-            views, numbers = self._look(attention, encoded, many)
+            views, numbers = await _call(large, self._look, attention, encoded, many)
             large |= apart is None and numbers > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, views, False, caller)
             started_s = time.perf_counter()
@@ -164,7 +164,7 @@ class Predictor:
             sources = [source for source in inputs if isinstance(source, str | list)]
             large = check_sources(sources, True, self.settings) > LOOP_CHARACTERS
             encoded = await _call(large, self._encode, inputs, True)
-            views, _ = self._look(attention, encoded, True)
+            views, _ = await _call(large, self._look, attention, encoded, True)
             _, outputs = await self._compute(encoded, views, True, caller)
             return list(zip(encoded, outputs, strict=True))
 

@@ -54,7 +54,7 @@ class Options(Part):
     """Leave out classes of a lower score."""
 
 
-class Span(Part):
+class QuerySpan(Part):
     """A part of an input: `start` and `end` of a text, or `first_word` and `last_word`."""
 
     start: int | None = Field(default=None, ge=0)
@@ -96,7 +96,7 @@ AttentionHeads = Annotated[
     AllOrMean | Indices, _either('heads are "all", "mean" or a list of integers')
 ]
 Query = Annotated[
-    Annotated[Literal["all", "sequence"], Tag(TEXT)] | Annotated[Span, Tag(OBJECT)],
+    Annotated[Literal["all", "sequence"], Tag(TEXT)] | Annotated[QuerySpan, Tag(OBJECT)],
     _either('a query is "all", "sequence" or an object: {"start": 8, "end": 14}'),
 ]
 Level = Literal["position", "word"]

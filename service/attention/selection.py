@@ -14,8 +14,8 @@ class Selection:
 
     Attributes:
         layers: from 0, in the order asked for.
-        heads: from 0; None: all of them; or their mean, as one.
-        options: for the rest.
+        heads: from 0; or their mean, as one.
+        options: the rest.
     """
 
     layers: tuple[int, ...]
@@ -39,7 +39,8 @@ def select(options: AttentionOptions, info: AttentionInfo) -> Selection:
     """Check what was asked for against the model.
 
     Raises:
-        InvalidRequest: there is no such layer or attention head, or two options exclude each other.
+        InvalidRequest: there is no such layer or attention head, or it is named twice, or two
+            options exclude each other.
     """
     layers = _indices("layers", options.layers, info.layers)
     if options.top_k is not None and options.kind not in ("weights", "rollout"):
@@ -65,6 +66,7 @@ def refuse(field: str, message: str, *place: int) -> InvalidRequest:
 def _indices(field: str, asked: Literal["all"] | list[int], size: int) -> tuple[int, ...]:
     if asked == "all":
         return tuple(range(size))
+    found: list[int] = []
     for place, index in enumerate(asked):
         if not -size <= index < size:
             fault: Fault = {
@@ -73,4 +75,7 @@ def _indices(field: str, asked: Literal["all"] | list[int], size: int) -> tuple[
                 "allowed": list(range(-size, size)),
             }
             raise InvalidRequest([fault])
-    return tuple(index % size for index in asked)
+        if index % size in found:
+            raise refuse(field, f"{index} is named twice", place)
+        found.append(index % size)
+    return tuple(found)

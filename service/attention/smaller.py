@@ -14,20 +14,24 @@ def find_smaller(
     options: AttentionOptions, info: AttentionInfo, encoded: Sequence[EncodedText], limit: int
 ) -> AttentionOptions | None:
     """The options nearest to these of which no more than limit numbers are answered."""
-    for changes in _changes(options):
-        smaller = options.model_copy(update=changes)
-        views = _look(smaller, info, encoded)
-        if sum(view.numbers for view in views) <= limit:
+    changes = list(_changes(options))
+    for change in changes:
+        smaller = options.model_copy(update=change)
+        if sum(view.numbers for view in _look(smaller, info, encoded)) <= limit:
             return smaller
-        if options.kind in ("weights", "rollout"):
-            rows = sum(view.selection.maps * len(view.queries) for view in views)
-            if (k := limit // (2 * rows)) > 0:
-                return smaller.model_copy(update={"top_k": k})
+    if options.kind not in ("weights", "rollout"):
+        return None
+    for change in ({}, *changes):
+        smaller = options.model_copy(update=change)
+        views = _look(smaller, info, encoded)
+        rows = sum(view.selection.maps * len(view.queries) for view in views)
+        if limit >= 2 * rows:  # a weight and a key
+            return smaller.model_copy(update={"top_k": limit // (2 * rows)})
     return None
 
 
 def _changes(options: AttentionOptions) -> Iterator[dict[str, Any]]:
-    """Of heads the mean, of layers the last, of rows one; each and together."""
+    """Of heads the mean, of layers the last, both, of rows one."""
     heads: dict[str, Any] = {} if options.kind == "rollout" else {"heads": "mean"}
     layers = {"layers": [-1] if options.layers == "all" else options.layers[-1:]}
     yield from (heads, layers, heads | layers)

@@ -12,7 +12,7 @@ from service.attention import kinds
 from service.attention.kinds import Floats
 from service.attention.positions import Unit, units
 from service.attention.selection import Selection, refuse
-from service.schemas import AttentionOptions, Span
+from service.schemas import AttentionOptions, QuerySpan
 
 SEQUENCE = 0  # the position that sequence heads read: `model.heads.SequenceHead`
 
@@ -159,7 +159,7 @@ def look(selection: Selection, encoded: EncodedText, where: str) -> View:
 def _asked(options: AttentionOptions, encoded: EncodedText, where: str) -> range:
     """The units that are the query: neighbours, as pieces and words are in order."""
     span = options.query
-    if not isinstance(span, Span):
+    if not isinstance(span, QuerySpan):
         return range(SEQUENCE, SEQUENCE + 1)
     if span.code_points is not None and encoded.words is None:
         raise refuse("query", f"{where} is no text; say first_word and last_word")
@@ -173,7 +173,7 @@ def _asked(options: AttentionOptions, encoded: EncodedText, where: str) -> range
     return range(found[0], found[-1] + 1)
 
 
-def _holds(span: Span, unit: Unit) -> bool:
+def _holds(span: QuerySpan, unit: Unit) -> bool:
     """A part of the unit is in the span."""
     if span.words is not None:
         return unit.word in span.words

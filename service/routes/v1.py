@@ -1,7 +1,8 @@
 """/v1: predictions and attention weights."""
 
+import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
@@ -9,15 +10,14 @@ from fastapi import APIRouter
 
 from service.accept import prefers
 from service.answers import Answer, HeadKind
-from service.attention.encoding import send_parts, to_safetensors
+from service.attention.encoding import send_parts, to_safetensors, write_json
 from service.attention.view import Tensors
 from service.exchange import Endpoint, Exchange, Reply
-from service.openapi import describe
+from service.openapi import SAFETENSORS, describe
 from service.parse import parse, read_body
+from service.predictor import LOOP_FLOATS
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
-
-JSON, SAFETENSORS = "application/json", "application/vnd.safetensors"
 
 
 async def predict(registry: Registry, exchange: Exchange) -> Reply:
@@ -52,16 +52,22 @@ async def _answer(
     options: Options = Options(),  # noqa: B008  # frozen
 ) -> Reply:
     model = registry.get(asked.model)
-    accept = exchange.headers.get(b"accept", b"").decode("latin-1")
-    tensors: Tensors | None = {} if prefers(accept, SAFETENSORS, JSON) else None
+    tensors: Tensors = {}
     answer = await model.predict(
         asked.inputs, kinds, options, asked.attention, exchange.caller, tensors
     )
-    if tensors is None:
-        return Reply(orjson.dumps(answer))
-    parts = to_safetensors(tensors, {"answer": orjson.dumps(answer).decode()})
+    accept = exchange.headers.get(b"accept", b"").decode("latin-1")
+    if prefers(accept, SAFETENSORS, "application/json"):
+        metadata = {"answer": orjson.dumps(answer).decode()}
+        return _send(to_safetensors(tensors, metadata), SAFETENSORS)
+    if sum(tensor.size for tensor in tensors.values()) <= LOOP_FLOATS:
+        return Reply(b"".join(write_json(answer, tensors)))
+    return _send(await asyncio.to_thread(write_json, answer, tensors), "application/json")
+
+
+def _send(parts: Sequence[bytes | memoryview], media: str) -> Reply:
     size = b"%d" % sum(map(len, parts))
-    return Reply(send_parts(parts), SAFETENSORS.encode(), [(b"content-length", size)])
+    return Reply(send_parts(parts), media.encode(), [(b"content-length", size)])
 
 
 Handler = Callable[[Registry, Exchange], Coroutine[Any, Any, Reply]]

@@ -110,6 +110,13 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
     ).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)  # so that answers differ from input to input
+    return save_bundle(folder, network, tokenizer)
+
+
+def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
+    """Write a network as a bundle named as the folder, in fp32 and int8."""
+    config, heads = network.config, network.config.heads
+    attention = AttentionInfo(layers=config.encoder.layers, heads=config.encoder.heads)
     folder.mkdir()
     graph = to_onnx(network, folder / "model.fp32.onnx")
     (folder / "model.int8.onnx").write_bytes(to_int8(graph).SerializeToString())
@@ -117,7 +124,10 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
     axes = {"token": ("batch", "length"), "sequence": ("batch",)}
     outputs = [
         *((head.name, (*axes[head.kind], len(head.labels))) for head in heads),
-        *((name, ("batch", HEADS, "length", "length")) for name in attention_names(LAYERS)),
+        *(
+            (name, ("batch", attention.heads, "length", "length"))
+            for name in attention_names(attention.layers)
+        ),
     ]
     manifest = Manifest(
         name=folder.name,
@@ -125,8 +135,8 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
         description="For tests",
         license="Apache-2.0",
         heads=heads,
-        attention=AttentionInfo(layers=LAYERS, heads=HEADS),
-        max_length=MAX_LENGTH,
+        attention=attention,
+        max_length=config.frontend.max_length,
         inputs=(
             Tensor(name="token_ids", dtype="int64", axes=("batch", "length")),
             Tensor(name="valid", dtype="bool", axes=("batch", "length")),

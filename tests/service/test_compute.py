@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.caller import Caller
-from service.errors import InvalidInput
+from service.errors import InvalidInput, InvalidRequest
 from service.schemas import AttentionOptions, Options
 from tests.service.conftest import TEXTS, torch_outputs
 
@@ -47,3 +47,13 @@ def test_token_ids_are_taken_as_they_are(client) -> None:
 def test_token_ids_that_no_graph_could_take_are_refused(client, ids: list[int]) -> None:
     with pytest.raises(InvalidInput, match=r"inputs\.1: "):
         compute(client, ["noon", np.array(ids, np.int64)])
+
+
+def test_attention_of_token_ids_knows_no_words(client) -> None:
+    for options in ({"level": "word"}, {"special": "drop"}, {"query": {"start": 0, "end": 3}}):
+        with pytest.raises(
+            InvalidRequest, match=r"attention\.(level|special|query): .*inputs\.0 is"
+        ):
+            compute(client, [np.array([2, 5, 3])], AttentionOptions(**options))
+    for options in ({"kind": "rollout"}, {"query": "sequence"}, {"kind": "received"}):
+        compute(client, [np.array([2, 5, 3])], AttentionOptions(**options))

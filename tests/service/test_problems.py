@@ -76,6 +76,7 @@ def test_what_is_not_json(client, body: bytes, detail: str) -> None:
         ({"inputs": "a", "attention": {"layers": [0, 3]}}, ["attention", "layers", 1], "-3 to 2"),
         ({"inputs": "a", "attention": {"heads": [-5]}}, ["attention", "heads", 0], "-4 to 3"),
         ({"inputs": "a", "attention": {"heads": [10**99]}}, ["attention", "heads", 0], "-4 to 3"),
+        ({"inputs": "a", "attention": {"layers": [2, -1]}}, ["attention", "layers", 1], "twice"),
         ({"inputs": "a", "attention": {"heads": "max"}}, ["attention", "heads"], "'mean'"),
     ],
 )
