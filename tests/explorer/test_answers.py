@@ -76,7 +76,7 @@ def test_an_answer_to_what_was_cleared_never_shows(open_page) -> None:
     page.fill("#text-0", "  ")
     held[0].continue_()
     page.wait_for_timeout(300)
-    expect(page.locator(".answer")).to_be_hidden()
+    expect(page.locator("#heads")).to_be_hidden()
 
 
 def test_examples_are_the_bundles_own(open_page) -> None:
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_at_the_field_it_is_about(open_page, complaints) -
     problem = page.locator("#text-0-problem")
     expect(problem).to_contain_text("128")
     expect(page.locator("#text-0")).to_have_attribute("aria-invalid", "true")
-    expect(page.locator(".answer")).to_be_hidden()
+    expect(page.locator("#heads")).to_be_hidden()
     page.fill("#text-0", OTHER)
     wait_for_answer(page)
     expect(problem).to_be_empty()
