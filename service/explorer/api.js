@@ -45,7 +45,10 @@ export async function predict(body, signal) {
   const answer = JSON.parse(metadata.answer);
   answer.results.forEach((result, index) => {
     const { kind } = result.attention;
-    result.attention = new Weights(result.attention, tensors[`${index}.${kind === "received" ? kind : "weights"}`]);
+    result.attention = new Weights(
+      result.attention,
+      tensors[`${index}.${kind === "received" ? kind : "weights"}`],
+    );
   });
   const stages = (response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
   answer.timing = [...stages].map(([, stage, ms]) => [stage, Number(ms)]);

@@ -54,7 +54,9 @@ export class Grid {
   #build(layers, heads) {
     const corner = cell("td", "");
     const top = cell("tr", "", corner, ...heads.map((head) => heading("col", head)));
-    this.#rows = Array.from({ length: layers }, (_, layer) => heads.map((head) => button(layer, head)));
+    this.#rows = Array.from({ length: layers }, (_, layer) =>
+      heads.map((head) => button(layer, head)),
+    );
     const body = this.#rows.map((buttons, layer) =>
       cell("tr", "", heading("row", layer), ...buttons.map((each) => cell("td", "", each))),
     );
@@ -64,6 +66,7 @@ export class Grid {
 
   async #paint(weights) {
     const turn = ++this.#painting;
+    this.#table.ariaBusy = "true";
     let startedMs = performance.now();
     for (const button of this.#rows.flat()) {
       if (performance.now() - startedMs > SLICE_MS) {
@@ -80,6 +83,7 @@ export class Grid {
       paint(canvas, matrix);
       canvas.classList.toggle("coarse", matrix.keys <= 40);
     }
+    this.#table.ariaBusy = "false";
   }
 
   #press(event) {

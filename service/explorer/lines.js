@@ -11,8 +11,6 @@ const GAP = 10; // px between a name and its lines
 const EDGE = 4;
 const WIDEST = 680;
 
-export const title = "lines";
-
 /** See matrix.js. */
 export function layout({ matrix, queries, keys, threshold }, width, measure) {
   const rows = Math.max(queries.length, keys.length);

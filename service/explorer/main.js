@@ -8,12 +8,12 @@ import { Grid } from "./grid.js";
 import { make } from "./make.js";
 import { showProblem } from "./notices.js";
 import { Pane } from "./pane.js";
+import { inputsOf, layersOf, requestOf } from "./request.js";
 import { read, welcome, write } from "./state.js";
 
 const LETTERS = ["A", "B"];
 const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
 const SAYING_MS = 300;
-const TOP_K = 5; // classes
 
 const element = (id) => document.querySelector(`#${id}`);
 const asker = new Asker();
@@ -53,36 +53,16 @@ const link = () => new URL(`#${write(view)}`, location).href;
 /** The one that is asked; where there is none of that name, the default one. */
 const model = () => models.find(({ name }) => name === view.model) ?? models.find((m) => m.default);
 
-function inputs() {
-  const texts = view.compare === "texts" ? view.texts : view.texts.slice(0, 1);
-  return texts.filter((text) => text.trim());
-}
-
-/** What /v1/predict is asked. */
-function request(layers) {
-  const { level, kind, special } = view;
-  const attention = { layers, heads: "all" };
-  if (kind !== "weights") attention.kind = kind;
-  if (level !== "position") attention.level = level;
-  if (special !== "keep") attention.special = special;
-  return { model: view.model || model().name, inputs: inputs(), options: { top_k: TOP_K }, attention };
-}
-
-function chosenLayers() {
-  const heads = view.compare === "heads" ? view.heads : view.heads.slice(0, 1);
-  return [...new Set(heads.map((at) => at?.layer ?? model().attention.layers - 1))];
-}
-
 function ask(waitMs) {
   if (!models.length) return;
-  const characters = inputs().join("").length;
-  if (!inputs().length) {
+  const characters = inputsOf(view).join("").length;
+  if (!characters) {
     asker.cancel();
     asked = "";
     setAnswer(null);
     return;
   }
-  const body = request(characters < tooLong ? "all" : chosenLayers());
+  const body = requestOf(view, model(), characters < tooLong ? "all" : layersOf(view, model()));
   body.attention.dtype = "float16";
   if (JSON.stringify(body) === asked) return;
   asked = JSON.stringify(body);
@@ -108,8 +88,10 @@ function setAnswer(given) {
   draw();
 }
 
-function fail(problem) {
-  if (!(problem instanceof Problem)) console.error(problem);
+function fail(error) {
+  const known = error instanceof Problem;
+  if (!known) console.error(error);
+  const problem = known ? error : new Problem({ title: "This page failed", detail: error.message });
   setAnswer(null);
   showProblem(problem);
   if (!problem.retryS) asked = "";
@@ -200,7 +182,7 @@ const actions = {
   link: () => [link(), "Link copied"],
   curl() {
     const { layer, head } = shown()[0].at;
-    const body = request([layer]);
+    const body = requestOf(view, answer.about, [layer]);
     body.attention.heads = head === "mean" ? "mean" : [head];
     const url = new URL("v1/predict", location.href).href;
     return [takeAway.toCurl(url, body, remembersKey()), "Command copied"];

@@ -12,8 +12,6 @@ const ROOM = 100; // px of a name, at most; and at most this part of the width
 const PART = 0.18;
 const TURN = -Math.PI / 4;
 
-export const title = "matrix";
-
 /**
  * @typedef {object} Scene
  * @property {import("./weights.js").Matrix} matrix
@@ -42,7 +40,17 @@ export function layout({ queries, keys }, width, measure) {
   if (cell > 4) cell = Math.floor(cell);
   const tall = queries.length === 1 ? LARGEST : cell;
   const height = Math.ceil(top + tall * queries.length + 2);
-  return { left, top, cell, tall, named, room, width, height, font: Math.min(13, Math.max(9, cell - 1)) };
+  return {
+    left,
+    top,
+    cell,
+    tall,
+    named,
+    room,
+    width,
+    height,
+    font: Math.min(13, Math.max(9, cell - 1)),
+  };
 }
 
 export function draw(context, scene, place) {
@@ -63,7 +71,9 @@ export function mark(context, scene, place, cell) {
   };
   const [columns, rows] = [scene.keys.length, scene.queries.length];
   if (place.named) {
-    scene.queries.forEach((_, query) => nameRow(context, scene, place, query, query === cell?.query));
+    scene.queries.forEach((_, query) =>
+      nameRow(context, scene, place, query, query === cell?.query),
+    );
     scene.keys.forEach((_, key) => nameColumn(context, scene, place, key, key === cell?.key));
   }
   if (scene.selected !== null && rows > 1) {

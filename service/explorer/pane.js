@@ -32,7 +32,7 @@ export class Pane {
    */
   constructor(host, { pick, say }) {
     this.#host = host;
-    this.#pick = pick;
+    this.#pick = (position) => this.scene.queries.length > 1 && pick(position);
     this.#picture = new Picture(this.#find(".picture"), {
       pick: (cell) => this.#pick(cell.query ?? cell.key),
       tell: (cell, moved) => {
@@ -57,7 +57,7 @@ export class Pane {
   show(shown) {
     const { letter, input, weights, at, threshold, picture } = shown;
     const View = VIEWS[shown.modality];
-    this.scene = makeScene(shown, View.name);
+    this.scene = makeScene(shown, View.nameOf);
     this.title = nameHead(at);
     this.#find(".letter").textContent = letter;
     this.#find(".pane-title").textContent = `${this.title[0].toUpperCase()}${this.title.slice(1)}`;
@@ -107,7 +107,8 @@ function legend({ queries, selected }) {
 }
 
 function markOf({ matrix: found, queries, selected }, threshold) {
-  if (queries.length === 1) return { selected: null, looksAt: found.values, lookedAtBy: null, threshold };
-  if (selected === null) return { selected, looksAt: null, lookedAtBy: null, threshold };
-  return { selected, looksAt: row(found, selected), lookedAtBy: column(found, selected), threshold };
+  const mark = { selected, looksAt: null, lookedAtBy: null, threshold };
+  if (queries.length === 1) return { ...mark, looksAt: found.values };
+  if (selected === null) return mark;
+  return { ...mark, looksAt: row(found, selected), lookedAtBy: column(found, selected) };
 }

@@ -34,13 +34,9 @@ export class Picture {
     new ResizeObserver(() => this.#draw()).observe(host);
   }
 
-  /** What is drawn, at the width that it has on the page. */
-  get width() {
-    return this.#place?.width ?? 0;
-  }
-
   show(drawing, scene) {
-    if (drawing !== this.#drawing || scene.keys.length !== this.#scene?.keys.length) this.#cell = null;
+    if (drawing !== this.#drawing || scene.keys.length !== this.#scene?.keys.length)
+      this.#cell = null;
     this.#drawing = drawing;
     this.#scene = scene;
     this.#draw();
@@ -87,7 +83,8 @@ export class Picture {
 
   #press(event) {
     if (!this.#place || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (KEYS.has(event.key)) this.#point(this.#drawing.step(this.#scene, this.#cell, event.key), true);
+    if (KEYS.has(event.key))
+      this.#point(this.#drawing.step(this.#scene, this.#cell, event.key), true);
     else if (event.key === "Enter" || event.key === " ") this.#pick(this.#cell);
     else if (event.key === "Escape") this.#point(null);
     else return;

@@ -44,13 +44,11 @@ export class SvgContext {
   }
 
   fillRect(x, y, width, height) {
-    const size = `x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}"`;
-    this.#add("rect", `${size} fill="${this.fillStyle}"`);
+    this.#add("rect", `${box(x, y, width, height)} fill="${this.fillStyle}"`);
   }
 
   strokeRect(x, y, width, height) {
-    const size = `x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}"`;
-    this.#add("rect", `${size} fill="none" ${this.#stroke()}`);
+    this.#add("rect", `${box(x, y, width, height)} fill="none" ${this.#stroke()}`);
   }
 
   beginPath() {
@@ -91,7 +89,10 @@ export class SvgContext {
     this.#turn += `scale(${width / columns} ${height / rows})`;
     for (const [pixel, path] of paths) {
       const [red, green, blue] = [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255];
-      this.#add("path", `fill="rgb(${red},${green},${blue})" shape-rendering="crispEdges" d="${path}"`);
+      this.#add(
+        "path",
+        `fill="rgb(${red},${green},${blue})" shape-rendering="crispEdges" d="${path}"`,
+      );
     }
     this.restore();
   }
@@ -108,7 +109,11 @@ export class SvgContext {
   }
 }
 
+const box = (x, y, width, height) =>
+  `x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}"`;
 const short = (number) => String(Math.round(100 * number) / 100);
 // What XML cannot hold is left out.
 const escape = (text) =>
-  text.replace(/[&<>"]/g, (c) => ESCAPED[c]).replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "");
+  text
+    .replace(/[&<>"]/g, (c) => ESCAPED[c])
+    .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "");

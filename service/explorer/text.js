@@ -26,7 +26,7 @@ export class TextView {
   }
 
   /** What a position is called. */
-  static name(position) {
+  static nameOf(position) {
     return position.text;
   }
 

@@ -47,7 +47,9 @@ export class Weights {
     const first = this.layers.indexOf(layer) * heads;
     const at = (index) => this.#data.subarray((first + index) * size, (first + index + 1) * size);
     const mean = head === "mean" && heads > 1;
-    const values = mean ? average(at, heads, size) : at(head === "mean" ? 0 : this.heads.indexOf(head));
+    const values = mean
+      ? average(at, heads, size)
+      : at(head === "mean" ? 0 : this.heads.indexOf(head));
     let largest = 0;
     for (const value of values) if (value > largest) largest = value;
     return { values, queries, keys, largest };

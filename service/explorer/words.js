@@ -51,5 +51,10 @@ function list(caption, values, nameOf, threshold, direction) {
     return make("tr", "", name, track, make("td", "score", values[index].toFixed(3)));
   });
   if (!rows.length) rows.push(make("tr", "", make("td", "", "Nothing reaches the threshold")));
-  return make("table", `strongest ${direction}`, make("caption", "", caption), make("tbody", "", ...rows));
+  return make(
+    "table",
+    `strongest ${direction}`,
+    make("caption", "", caption),
+    make("tbody", "", ...rows),
+  );
 }

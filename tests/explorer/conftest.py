@@ -81,6 +81,7 @@ def wait_for_answer(page: Page) -> None:
         page.locator("#results:not(.empty)[aria-busy=false] #pane-0 .token").first
     ).to_be_visible()
     settle(page)
+    expect(page.locator("#grid[aria-busy=false]")).to_be_visible()  # all of it is painted
 
 
 def settle(page: Page) -> None:

@@ -54,7 +54,6 @@ def test_the_grid_has_a_picture_of_each_head_and_of_their_mean(open_page, url) -
     )
     read = """canvases => canvases.map(canvas => Array.from(
         canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data))"""
-    page.wait_for_timeout(300)  # painted a slice at a time
     pixels = np.array(page.locator("#grid canvas").evaluate_all(read)).reshape(6, 13, -1, 4)
     truth = np.array(ask(url, TEXT, layers="all")[0]["weights"])
     for layer, head in ((0, 2), (1, 8), (5, 0), (3, 11)):

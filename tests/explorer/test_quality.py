@@ -98,7 +98,7 @@ def test_colours_are_the_systems_until_some_are_chosen(themed) -> None:
     before = first.evaluate(canvas)
     dark.get_by_label("Colours").select_option("light")
     assert ground(dark) > 220
-    dark.wait_for_timeout(300)
+    wait_for_answer(dark)
     assert sum(first.evaluate(canvas)) != sum(before), "thumbnails follow"
     dark.reload()
     assert ground(dark) > 220
@@ -143,7 +143,6 @@ def test_hovering_over_200_positions_and_72_heads_stays_smooth(themed, browser) 
     page = themed("light", path=f"/#head0=1.8&text={' '.join(LONG)}")
     wait_for_answer(page)
     assert len(positions(page)) == 200
-    page.wait_for_timeout(1500)  # thumbnails are painted
     for picture in ("matrix", "lines"):
         page.locator(f"input[value={picture}]").check()
         settle(page)
