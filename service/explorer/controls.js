@@ -58,6 +58,8 @@ export class Controls {
   #read({ name, value, checked }) {
     if (name === "special") return { special: checked ? "keep" : "drop", selected: [null, null] };
     if (name === "threshold") return { threshold: Number(value) };
+    // The next head that is chosen in the grid is then the second one.
+    if (name === "compare") return { compare: value, active: value === "heads" ? "1" : "0" };
     if (name === "level") return { level: value, selected: [null, null] };
     return { [name]: value };
   }

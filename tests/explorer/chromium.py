@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+DEBIAN = ("chromium", "fonts-dejavu-core")
 ARGUMENTS = ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
@@ -33,7 +34,7 @@ def install_from_debian() -> str | None:
         return None
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *DEBIAN]):
         subprocess.run(["apt-get", *command], env=environment, **quiet)
     return find()
 

@@ -237,7 +237,7 @@ def test_two_texts_side_by_side(open_page) -> None:
 def test_two_heads_side_by_side(open_page, url) -> None:
     page = open_page(text=TEXT, head0=AT)
     choose(page, "compare", "heads")
-    page.get_by_label("B", exact=True).check()
+    expect(page.get_by_label("B", exact=True)).to_be_checked()
     page.get_by_role("button", name="Layer 2, head 4").click()
     expect(page.locator("#pane-0 .pane-title")).to_have_text("Layer 1, head 8")
     expect(page.locator("#pane-1 .pane-title")).to_have_text("Layer 2, head 4")
