@@ -89,6 +89,14 @@ def settle(page: Page) -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
+def wait_until(page: Page, holds: Callable[[], object]) -> None:
+    for _ in range(50 * PATIENCE_S):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it never came")
+
+
 def choose(page: Page, name: str, value: str) -> None:
     """Press one of the buttons above the attention."""
     page.locator(f"input[name={name}][value={value}]").check()
