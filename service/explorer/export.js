@@ -44,7 +44,7 @@ export function toJson({ model, version, usage, results }, panes) {
     const attention = { kind, positions, layers: [at.layer], heads, ...numbers };
     return { ...results[result], attention };
   });
-  const text = JSON.stringify({ model, version, usage, results: cut }, null, 1);
+  const text = JSON.stringify({ model, version, usage, results: cut });
   return new Blob([`${text}\n`], { type: "application/json" });
 }
 
@@ -64,13 +64,16 @@ export function download(blob, name) {
 }
 
 export async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const field = document.createElement("textarea"); // where the page came without TLS
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = document.createElement("textarea"); // the page came without TLS
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
 }
 
 function measure({ picture, panes }) {
