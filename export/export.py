@@ -112,5 +112,6 @@ def _manifest(
         graphs=graphs,
         files={name: describe_file(work / name) for name in names},
         data=recipe.data,
+        examples=recipe.examples,
         tools={tool: metadata.version(tool) for tool in TOOLS},
     )

@@ -50,6 +50,7 @@ class Recipe(Config):
     description: str
     license: str = Field(description="of the trained model")
     data: DataConfig
+    examples: tuple[str, ...] = Field(default=(), max_length=20, description="to try it with")
     heads: tuple[RecipeHead, ...] = Field(min_length=1)
     pretrained: PretrainedConfig | None = None
     frontend: FrontendConfig | None = None

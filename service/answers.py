@@ -238,6 +238,8 @@ class Model(TypedDict):
     """What can be asked for of its attention weights."""
     limits: Limits
     """What one request may hold."""
+    examples: list[str]
+    """Inputs to try it with."""
     precision: str
     """The precision that is served."""
     dev: dict[str, dict[str, float]]

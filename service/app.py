@@ -18,7 +18,7 @@ from service.lifecycle import Lifecycle
 from service.logs import log_request
 from service.oip.infer import Infer
 from service.registry import Registry
-from service.routes import docs, health, hf, models, v1, v2
+from service.routes import health, hf, models, pages, v1, v2
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -64,7 +64,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
         version="1",
         lifespan=_lifespan,
         redirect_slashes=False,
-        docs_url=None,  # it would load scripts from elsewhere; `service.routes.docs` does not
+        docs_url=None,  # it would load scripts from elsewhere; `service.routes.pages` does not
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -99,7 +99,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app.include_router(v2.router)
     app.include_router(models.router)
     app.include_router(health.router)
-    app.include_router(docs.router)
+    app.include_router(pages.router)
     return app
 
 

@@ -20,7 +20,7 @@ from service.settings import Settings
 HEADER = "send it as the header `Authorization: Bearer KEY`"
 # name:key:requests_per_second; a key is what can be seen of ASCII, but for "," and ":"
 ENTRY = re.compile(r"([\w.-]+):([!-+\--9;-~]+)(?::(\d+(?:\.\d+)?))?")
-PUBLIC = ("/health/", "/v2/health/", "/metrics", "/docs", "/openapi.json")
+PUBLIC = ("/health/", "/v2/health/", "/metrics", "/docs", "/explorer/", "/openapi.json")
 bearer = HTTPBearer(auto_error=False, scheme_name="admin_key", description=HEADER)
 
 
@@ -102,7 +102,7 @@ class ApiKeys:
             Unauthorized: there is no key, or it is none of them.
             RateLimited: its holder has asked too often.
         """
-        if path.startswith(PUBLIC):
+        if path == "/" or path.startswith(PUBLIC):
             return
         scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer":

@@ -196,6 +196,7 @@ class Registry:
                 "body_bytes": settings.max_body_bytes,
                 "attention_floats": settings.max_attention_floats,
             },
+            "examples": list(manifest.examples),
             "precision": predictor.precision,
             "dev": {precision: graph.dev for precision, graph in manifest.graphs.items()},
             "test": manifest.test,

@@ -1,6 +1,7 @@
 """The shipped bundles are what their manifests and cards say. Needs the data: REGARD_DATA."""
 
 import os
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_every_file_matches_its_hash(folder: Path) -> None:
     for name in manifest.files:
         read_file(manifest, folder, name)
     assert (folder / "README.md").is_file()
+
+
+@each_bundle
+def test_its_examples_are_those_of_its_recipe(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    recipe = tomllib.loads((ROOT / "recipes" / f"{folder.name}.toml").read_text("utf-8"))
+    assert manifest.examples == tuple(recipe["examples"])
+    answered = preprocessor(manifest, folder).encode_text
+    assert all(len(answered(example).token_ids) > 4 for example in manifest.examples)
 
 
 @needs_data

@@ -2,6 +2,7 @@
 
 const api = await (await fetch("openapi.json")).json();
 const key = document.querySelector("#key");
+key.form.addEventListener("submit", (event) => event.preventDefault());
 
 function make(tag, text, ...children) {
   const element = document.createElement(tag);
@@ -48,9 +49,9 @@ function fields(schema) {
 }
 
 function schemas(title, content) {
-  const box = make("section", "", make("h3", title));
+  const box = make("section", "", make("h2", title));
   for (const [name, schema] of references(content?.schema)) {
-    box.append(make("h4", name), make("p", schema.description), fields(schema));
+    box.append(make("h3", name), make("p", schema.description), fields(schema));
   }
   return box;
 }
@@ -58,12 +59,15 @@ function schemas(title, content) {
 function sender(method, path, body) {
   const place = make("input");
   place.value = path;
-  place.size = 40;
+  place.ariaLabel = "Path";
   const [example] = Object.values(body?.examples ?? {});
-  const text = make("textarea", JSON.stringify(example?.value ?? {}, null, 2));
+  const text = make("textarea", body && JSON.stringify(example?.value ?? {}, null, 2));
+  text.ariaLabel = "Body";
+  text.spellcheck = false;
   const button = make("button", `Send ${method}`);
   const answer = make("pre");
   answer.hidden = true;
+  answer.tabIndex = 0; // it may scroll
   button.addEventListener("click", async () => {
     const headers = key.value ? { authorization: `Bearer ${key.value}` } : {};
     if (body) headers["content-type"] = "application/json";
@@ -75,7 +79,8 @@ function sender(method, path, body) {
     answer.textContent = `${response.status} ${response.statusText}\n\n${shown}`;
     answer.hidden = false;
   });
-  const box = make("div", "", place, " ", button);
+  const box = make("div", "", place, button);
+  box.className = "sender";
   if (body) box.append(text);
   box.append(answer);
   return box;
@@ -84,19 +89,21 @@ function sender(method, path, body) {
 function show(path, method, operation) {
   const body = operation.requestBody?.content["application/json"];
   const summary = make("summary", "", make("b", method), make("code", path));
-  summary.append(` ${operation.description?.split("\n")[0] ?? ""}`);
-  const box = make("details", "", summary, sender(method, path, body));
+  summary.append(make("span", operation.description?.split("\n")[0] ?? ""));
+  const box = make("div", "", sender(method, path, body));
+  box.className = "operation";
   if (body) box.append(schemas("Request", body));
   const codes = make("table");
   for (const [code, response] of Object.entries(operation.responses)) {
     codes.append(make("tr", "", make("td", code), make("td", response.description)));
   }
-  box.append(make("h3", "Answers"), codes);
+  box.append(make("h2", "Answers"), codes);
   box.append(schemas("Answer", operation.responses[200]?.content?.["application/json"]));
-  return box;
+  const details = make("details", "", summary, box);
+  details.className = "card";
+  return details;
 }
 
-document.querySelector("h1").textContent = api.info.title;
 document.querySelector("#about").textContent = api.info.description;
 for (const [path, methods] of Object.entries(api.paths)) {
   for (const [method, operation] of Object.entries(methods)) {

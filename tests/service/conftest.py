@@ -150,6 +150,7 @@ def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
         data=DataConfig(
             name="None", license="CC0-1.0", reader="snips", url="http://localhost", files={}
         ),
+        examples=("at noon",),
         tools={},
     )
     write_manifest(manifest, folder)

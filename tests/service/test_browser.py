@@ -1,10 +1,11 @@
-"""What a browser may do: nothing that was not allowed, and /docs loads nothing from elsewhere."""
+"""What a browser may do: nothing that was not allowed, and no page loads from elsewhere."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from service.routes.docs import PAGE
+from service.routes.pages import DOCS, EXPLORER
 
 ASK = {"inputs": "noon"}
 ORIGIN = {"origin": "https://app.example"}
@@ -50,12 +51,18 @@ def test_every_answer_forbids_to_guess_its_type(client) -> None:
 @pytest.mark.parametrize(
     ("path", "media"),
     [
+        ("/", "text/html; charset=utf-8"),
+        ("/explorer/main.js", "text/javascript; charset=utf-8"),
+        ("/explorer/explorer.css", "text/css; charset=utf-8"),
         ("/docs", "text/html; charset=utf-8"),
         ("/docs/docs.js", "text/javascript; charset=utf-8"),
         ("/docs/docs.css", "text/css; charset=utf-8"),
+        ("/docs/icon.svg", "image/svg+xml"),
     ],
 )
-def test_the_page_is_served_from_here_under_a_strict_policy(client, path: str, media: str) -> None:
+def test_the_pages_are_served_from_here_under_a_strict_policy(
+    client, path: str, media: str
+) -> None:
     response = client.get(path)
     assert response.headers["content-type"] == media
     policy = response.headers["content-security-policy"]
@@ -63,13 +70,31 @@ def test_the_page_is_served_from_here_under_a_strict_policy(client, path: str, m
     assert not re.search(r"unsafe|https?:|\*|data:", policy)
 
 
-def test_the_page_names_no_other_host_and_no_script_within(client) -> None:
-    page = client.get("/docs").text
+def test_a_file_that_a_browser_has_is_not_sent_again(client) -> None:
+    first = client.get("/explorer/main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    etag = first.headers["etag"]
+    assert etag != client.get("/explorer/grid.js").headers["etag"]
+    known = {"if-none-match": f'"other", {etag}'}
+    again = client.run(client.http.get("/explorer/main.js", headers=known))
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == etag
+
+
+@pytest.mark.parametrize("path", ["/explorer/", "/explorer/index.html", "/explorer/../app.py"])
+def test_nothing_else_of_the_folder_is_served(client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("path", "folder"), [("/", EXPLORER), ("/docs", DOCS)])
+def test_a_page_names_no_other_host_and_no_script_within(client, path: str, folder: Path) -> None:
+    page = client.get(path).text
     linked = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert {"docs/docs.js", "docs/docs.css", "openapi.json"} == set(linked)
+    assert "docs/theme.css" in linked
     for link in linked:
-        assert client.get(f"/{link}").status_code == 200
+        assert client.get(f"/{link.removeprefix('./')}").status_code == 200
     assert not re.search(r"<script[^>]*>[^<]", page)
     assert not re.search(r"\son\w+=|style=|<style", page)
-    for file in PAGE.iterdir():
-        assert not re.search(r"//[\w-]|url\(|@import", file.read_text("utf-8")), file.name
+    for file in folder.iterdir():
+        text = re.sub(r"http://www\.w3\.org/2000/svg|// .*", "", file.read_text("utf-8"))
+        assert not re.search(r"//[\w-]|\burl\(|@import", text), file.name

@@ -177,6 +177,7 @@ def test_models_are_described(client) -> None:
     assert model["attention"] == {"layers": LAYERS, "heads": HEADS}
     assert model["limits"]["positions_per_input"] == MAX_LENGTH
     assert (model["precision"], model["default"]) == ("fp32", True)
+    assert model["examples"] == ["at noon"]
     assert model["dev"] == {"fp32": {"slots_f1": 0.25}, "int8": {"slots_f1": 0.125}}
     assert "files" not in model
 

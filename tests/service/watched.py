@@ -20,7 +20,7 @@ sys.addaudithook(watch)
 def drive(http: httpx.Client, text: str = "noon") -> list[int]:
     """Every route, right and wrong; the statuses."""
     requests = [
-        *(("GET", path, None) for path in ("/docs", "/docs/docs.js", "/openapi.json", "/metrics")),
+        *(("GET", path, None) for path in ("/", "/docs", "/openapi.json", "/metrics")),
         *(("GET", f"/health/{name}", None) for name in ("live", "started", "ready")),
         *(("GET", path, None) for path in ("/v1/models", "/v1/models/tiny", "/nowhere")),
         ("POST", "/v1/predict", {"inputs": text}),

@@ -1,0 +1,105 @@
+// What is shown, to take away: pictures, numbers, a link, a command.
+
+import { colours } from "./colour.js";
+import { place } from "./picture.js";
+import { DRAWINGS } from "./pane.js";
+import { SvgContext } from "./svg.js";
+
+const WIDTH = 720; // px of one picture
+const MARGIN = 24;
+const HEAD = 56; // px of the title
+const SCALE = 2; // pixels of a PNG to a px
+
+/** @typedef {{picture: string, panes: Array<{title: string, scene: object}>}} Shown */
+
+/** @param {Shown} shown */
+export function toSvg(shown) {
+  const context = new SvgContext();
+  const { width, height } = drawAll(context, shown);
+  return new Blob([context.text(width, height)], { type: "image/svg+xml" });
+}
+
+/** @param {Shown} shown */
+export function toPng(shown) {
+  const canvas = document.createElement("canvas");
+  const size = measure(shown);
+  canvas.width = SCALE * size.width;
+  canvas.height = SCALE * size.height;
+  const context = canvas.getContext("2d");
+  context.scale(SCALE, SCALE);
+  drawAll(context, shown);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+/** The answer as the API gives it, with the weights of the attention heads that are shown. */
+export function toJson({ model, version, usage, results }, panes) {
+  const cut = panes.map(({ weights, at, result }) => {
+    const { values, queries, keys } = weights.matrix(at);
+    const { kind, positions } = weights;
+    const rows = Array.from({ length: queries }, (_, query) =>
+      Array.from(values.subarray(query * keys, (query + 1) * keys)),
+    );
+    const heads = at.head === "mean" ? "mean" : [at.head];
+    const numbers = kind === "received" ? { received: [[rows[0]]] } : { weights: [[rows]] };
+    const attention = { kind, positions, layers: [at.layer], heads, ...numbers };
+    return { ...results[result], attention };
+  });
+  const text = JSON.stringify({ model, version, usage, results: cut });
+  return new Blob([`${text}\n`], { type: "application/json" });
+}
+
+/** What asks the service the same on a command line; a key is left for its user to fill in. */
+export function toCurl(url, body, needsKey) {
+  const quoted = `'${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
+  const key = needsKey ? ` \\\n  -H "Authorization: Bearer $REGARD_KEY"` : "";
+  return `curl -s ${url}${key} \\\n  -d ${quoted}`;
+}
+
+export function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = document.createElement("textarea"); // the page came without TLS
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}
+
+function measure({ picture, panes }) {
+  const places = panes.map(({ scene }) => place(DRAWINGS[picture], scene, WIDTH));
+  const height = HEAD + MARGIN + Math.max(...places.map((each) => each.height));
+  return { places, width: MARGIN + (WIDTH + MARGIN) * panes.length, height };
+}
+
+function drawAll(context, shown) {
+  const { places, width, height } = measure(shown);
+  const { card, ink } = colours();
+  const { draw, mark } = DRAWINGS[shown.picture];
+  context.fillStyle = card;
+  context.fillRect(0, 0, width, height);
+  shown.panes.forEach(({ title, scene }, i) => {
+    context.save();
+    context.translate(MARGIN + i * (WIDTH + MARGIN), 0);
+    context.fillStyle = ink;
+    context.font = "600 15px Inter, system-ui, sans-serif";
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(title, 0, HEAD / 2);
+    context.translate(0, HEAD);
+    draw(context, scene, places[i]);
+    mark(context, scene, places[i], null);
+    context.restore();
+  });
+  return { width, height };
+}
