@@ -21,6 +21,7 @@ function describe(schema) {
   if (found.name) return found.name;
   const either = found.anyOf ?? found.oneOf;
   if (either) return either.map(describe).join(" | ");
+  if (typeof found === "boolean") return "anything";
   if ("const" in found) return JSON.stringify(found.const);
   if (found.enum) return found.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (found.type === "array") return `[${describe(found.items ?? {})}]`;

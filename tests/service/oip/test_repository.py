@@ -142,12 +142,13 @@ def test_health_is_told_from_the_start_to_the_end(tiny, make_client) -> None:
     lifecycle = client.app.state.lifecycle
     lifecycle.leaving = True
     assert statuses() == [200, 503, 200, 200]
-    lifecycle.draining = True
+    lifecycle.draining.set()
     assert statuses() == [200, 503, 503, 503]
     response = client.post("/v2/models/tiny/infer", NOON)
     assert response.status_code == 503
     assert response.json()["error"] == "the service is being stopped"
-    lifecycle.leaving = lifecycle.draining = False
+    lifecycle.leaving = False
+    lifecycle.draining.clear()
 
     async def before_loading() -> list[httpx.Response]:
         app = create_app(Settings(bundles=tiny.folder), load=False)
