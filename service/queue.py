@@ -24,7 +24,7 @@ class Waiting(Protocol):
 
     @property
     def submitted_s(self) -> float:
-        """Since when it waits."""
+        """Since when it waits, or may be thought to."""
 
     def expects(self, moment_s: float) -> bool:
         """Somebody still waits for its result, and will until then."""
