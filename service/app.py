@@ -22,6 +22,7 @@ from service.routes import health, hf, models, pages, v1, v2
 from service.settings import Settings
 from service.telemetry import Metrics
 
+INFERENCE_HEADER = "Inference-Header-Content-Length"  # of /v2
 DESCRIPTION = "Labels for every word, classes for the whole input, and the attention behind them."
 
 
@@ -123,8 +124,11 @@ def _allow_origins(app: ASGIApp, origins: str) -> ASGIApp:
         app,
         allow_origins=[origin.strip() for origin in origins.split(",")],
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-Id", "X-Request-Timeout"],
-        expose_headers=["X-Request-Id", "Server-Timing", "Retry-After"],
+        allow_headers=[
+            *("Authorization", "Content-Type", "X-Request-Id", "X-Request-Timeout"),
+            INFERENCE_HEADER,
+        ],
+        expose_headers=["X-Request-Id", "Server-Timing", "Retry-After", INFERENCE_HEADER],
     )
 
 

@@ -64,17 +64,14 @@ class _Request(Generic[Result]):
 class _Entry(Generic[Work, Result]):
     """One of them."""
 
-    __slots__ = ("index", "length", "request", "work")
+    __slots__ = ("index", "length", "request", "submitted_s", "work")
 
-    def __init__(self, work: Work, request: _Request[Result], index: int):
+    def __init__(self, work: Work, request: _Request[Result], index: int, submitted_s: float):
         self.work = work
         self.length = work.length
         self.request = request
         self.index = index
-
-    @property
-    def submitted_s(self) -> float:
-        return self.request.submitted_s
+        self.submitted_s = submitted_s
 
     def expects(self, moment_s: float) -> bool:
         request = self.request
@@ -189,8 +186,11 @@ class Batcher(Generic[Work, Result]):
         self.check_room(sum(work.length for work in works))
         loop = asyncio.get_running_loop()
         request: _Request[Result] = _Request(loop.create_future(), len(works), caller)
+        # As if each came when the one before it had run alone, so that others get in between.
+        submitted_s = request.submitted_s
         for index, work in enumerate(works):
-            self._queue.add(_Entry(work, request, index))
+            self._queue.add(_Entry(work, request, index, submitted_s))
+            submitted_s += self._cost(1, work.length)
         self._scheduler.wake(self)
         if self._queue and not self._sweeping:
             self._sweeping = True
@@ -228,7 +228,8 @@ class Batcher(Generic[Work, Result]):
 
     def _tell(self, now_s: float) -> None:
         since_s = self._queue.oldest_s()
-        self._observer.waits(self._queue.positions, now_s - since_s if since_s else 0.0)
+        age_s = max(0.0, now_s - since_s) if since_s else 0.0
+        self._observer.waits(self._queue.positions, age_s)
 
     def _run_batch(
         self, batch: list[_Entry[Work, Result]], reason: str

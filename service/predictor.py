@@ -1,16 +1,12 @@
 """The data plane of one model: check, preprocess, batch, run, decode."""
 
-import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.bundle import Manifest, attention_names
-from model.errors import InputError
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText, TextPreprocessor
 from service.answers import Answer, HeadKind, Result
@@ -21,20 +17,17 @@ from service.attention.view import Tensors, View, look
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
-from service.errors import Fault, InvalidInput, MissingHead, Overloaded
+from service.encode import EncodeText, Given, encode
+from service.errors import MissingHead, Overloaded
 from service.inflight import InFlight
 from service.limits import Source, check_attention, check_positions, check_sources, locate
+from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, call
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options, Words
 from service.session import Session, choose_precision
 from service.settings import Settings
 from service.telemetry import Metrics
-
-LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
-LOOP_FLOATS = 20_000  # and so are more numbers of attention than this: some milliseconds each
-
-Value = TypeVar("Value")
 
 
 class Predictor:
@@ -137,7 +130,7 @@ class Predictor:
                 for source in (inputs if isinstance(inputs, list) else [inputs])
             ]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-            encoded = await call(large, self._encode, sources, many)
+            encoded = await call(large, encode, sources, many, self.preprocessor)
             views, numbers = await call(large, self._look, attention, encoded, many)
             large |= apart is None and numbers > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, views, False, caller)
@@ -154,19 +147,19 @@ class Predictor:
 
     async def compute(
         self,
-        inputs: str | Sequence[Source] | Sequence[NDArray[np.int64]],
+        inputs: str | Sequence[Given],
         attention: AttentionOptions | None,
         caller: Caller,
-        encode_text: Callable[[str], list[EncodedText]] | None = None,
+        encode_text: EncodeText | None = None,
         raw: bool = True,
     ) -> list[tuple[EncodedText, Outputs]]:
         """What all heads give, for all inputs or for none; and what the inputs became.
 
         Args:
-            inputs: texts, words or token ids (length,), special ones included; or one text.
+            inputs: texts, words or token ids; or one text.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
-            encode_text: makes one or more inputs of a text, where not the preprocessor shall.
+            encode_text: see `encode`.
             raw: logits are asked for, not what they mean.
 
         Raises:
@@ -178,7 +171,7 @@ class Predictor:
             given = inputs if many else [inputs]
             sources = [source for source in given if isinstance(source, str | list)]
             large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-            encoded = await call(large, self._encode, given, many, encode_text)
+            encoded = await call(large, encode, given, many, self.preprocessor, encode_text)
             views, _ = await call(large, self._look, attention, encoded, many)
             _, outputs = await self._compute(encoded, views, raw, caller)
             return list(zip(encoded, outputs, strict=True))
@@ -216,28 +209,6 @@ class Predictor:
             has = ", ".join(f"{head.name} ({head.kind})" for head in self.manifest.heads)
             message = f"{self.manifest.name} has no {' or '.join(kinds)} head; it has {has}"
             raise MissingHead([{"loc": ["model"], "message": message}])
-
-    def _encode(
-        self,
-        sources: Sequence[Source | NDArray[np.int64]],
-        many: bool,
-        encode_text: Callable[[str], list[EncodedText]] | None = None,
-    ) -> list[EncodedText]:
-        encoded = []
-        for index, source in enumerate(sources):
-            try:
-                if isinstance(source, str) and encode_text:
-                    encoded.extend(encode_text(source))
-                elif isinstance(source, str):
-                    encoded.append(self.preprocessor.encode_text(source))
-                elif isinstance(source, list):
-                    encoded.append(self.preprocessor.encode_words(source))
-                else:
-                    encoded.append(self.preprocessor.take_ids(source))
-            except InputError as error:
-                fault: Fault = {"loc": locate(index, many), "message": str(error)}
-                raise InvalidInput([fault]) from error
-        return encoded
 
     def _look(
         self, options: AttentionOptions | None, encoded: list[EncodedText], many: bool
@@ -304,10 +275,3 @@ class Predictor:
             positions = name_positions(source, query.encoded, asked, self.preprocessor)
             result["attention"] = query.view.describe(positions)
         return result
-
-
-async def call(elsewhere: bool, function: Callable[..., Value], *arguments: Any) -> Value:
-    """Call in a worker thread, so that the event loop goes on, or at once."""
-    if elsewhere:
-        return await asyncio.to_thread(function, *arguments)
-    return function(*arguments)

@@ -4,8 +4,9 @@ A run costs a fixed part plus a part for every position, padding included. So in
 run together for as long as all their padding costs less than one more run would.
 """
 
-from collections import deque
 from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from service.cost import Cost
@@ -24,7 +25,7 @@ class Waiting(Protocol):
 
     @property
     def submitted_s(self) -> float:
-        """Since when it waits."""
+        """Since when it waits, or may be thought to."""
 
     def expects(self, moment_s: float) -> bool:
         """Somebody still waits for its result, and will until then."""
@@ -88,7 +89,9 @@ class Queue(Generic[Entry]):
         self._patience_s = patience_s
         self._cost = cost
         self._max_batch_positions = max_batch_positions
-        self._by_length: dict[int, deque[Entry]] = {}
+        # By length heaps of (since when it waits, a number that goes up, entry).
+        self._by_length: dict[int, list[tuple[float, int, Entry]]] = {}
+        self._numbers = count()
         self._prompt_s = 2 * cost(1, TYPICAL)
         self._turn_s = 0.0  # when the last batch that was not prompt had run
         self._slow = False  # the last batch was none
@@ -98,11 +101,9 @@ class Queue(Generic[Entry]):
         return bool(self._by_length)
 
     def add(self, entry: Entry) -> None:
-        """Put an entry behind all others."""
-        line = self._by_length.get(entry.length)
-        if line is None:
-            line = self._by_length[entry.length] = deque()
-        line.append(entry)
+        """Put an entry behind all that have waited for longer."""
+        line = self._by_length.setdefault(entry.length, [])
+        heappush(line, (entry.submitted_s, next(self._numbers), entry))
         self.positions += entry.length
 
     def take(self, now_s: float) -> tuple[list[Entry], str]:
@@ -132,7 +133,8 @@ class Queue(Generic[Entry]):
     def drop(self, now_s: float) -> int:
         """Drop all that are not expected any more; the number that still wait."""
         for length in list(self._by_length):
-            line = deque(entry for entry in self._by_length[length] if entry.expects(now_s))
+            line = [item for item in self._by_length[length] if item[2].expects(now_s)]
+            heapify(line)
             self.positions -= length * (len(self._by_length[length]) - len(line))
             self._by_length[length] = line
             if not line:
@@ -141,24 +143,25 @@ class Queue(Generic[Entry]):
 
     def clear(self) -> list[Entry]:
         """Take out everything."""
-        entries = [entry for line in self._by_length.values() for entry in line]
+        entries = [entry for line in self._by_length.values() for _, _, entry in line]
         self._by_length.clear()
         self.positions = 0
         return entries
 
     def oldest_s(self) -> float | None:
         """Since when the oldest waits; None where nothing does."""
-        return min((line[0].submitted_s for line in self._by_length.values()), default=None)
+        return min((line[0][0] for line in self._by_length.values()), default=None)
 
     def _seed(self, now_s: float) -> int | None:
         """The length whose oldest entry goes first."""
         for length in list(self._by_length):
             line = self._by_length[length]
-            while line and not line[0].expects(now_s):
-                self.positions -= line.popleft().length
+            while line and not line[0][2].expects(now_s):
+                heappop(line)
+                self.positions -= length
             if not line:
                 del self._by_length[length]
-        since_s = {length: line[0].submitted_s for length, line in self._by_length.items()}
+        since_s = {length: line[0][0] for length, line in self._by_length.items()}
         slow = [since_s[length] for length in since_s if not self._is_prompt(length)]
         turn_s = max(self._turn_s, min(slow, default=0.0))
         claims = {
@@ -183,7 +186,7 @@ class Queue(Generic[Entry]):
         line = self._by_length[length]
         taken: list[Entry] = []
         while line and len(taken) < number:
-            entry = line.popleft()
+            _, _, entry = heappop(line)
             self.positions -= length
             if entry.expects(ready_s):
                 taken.append(entry)

@@ -16,7 +16,8 @@ from service.caller import Caller
 from service.errors import Fault, InvalidRequest, MissingHead
 from service.hf import text_classification, token_classification
 from service.hf.chunks import SPECIAL, Chunker
-from service.predictor import LOOP_FLOATS, Predictor, call
+from service.offload import LOOP_FLOATS, call
+from service.predictor import Predictor
 from service.schemas import Parameters, PipelineRequest
 
 LOOP_POSITIONS = 300  # more than these are decoded off the event loop: some milliseconds

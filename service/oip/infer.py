@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from service.caller import Caller
 from service.errors import Fault, RequestError
 from service.exchange import Exchange, Reply
+from service.offload import LOOP_FLOATS, call
 from service.oip.answering import Computed, answer
 from service.oip.asking import Asked, check, read_timeout
 from service.oip.message import (
@@ -20,7 +21,7 @@ from service.oip.message import (
 from service.oip.schemas import InferRequest
 from service.oip.surface import Surface
 from service.parse import read_body
-from service.predictor import LOOP_FLOATS, Predictor, call
+from service.predictor import Predictor
 from service.registry import Registry
 from service.settings import Settings
 

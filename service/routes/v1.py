@@ -15,9 +15,9 @@ from service.attention.encoding import send_parts, to_safetensors, write_json
 from service.attention.view import Tensors
 from service.exchange import LINES, Endpoint, Exchange, Reply
 from service.lines import answer_line, answer_lines
+from service.offload import LOOP_FLOATS
 from service.openapi import SAFETENSORS, describe
 from service.parse import parse, read_body, read_lines, skip_body
-from service.predictor import LOOP_FLOATS
 from service.registry import Registry
 from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
 

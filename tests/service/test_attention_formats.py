@@ -14,7 +14,7 @@ from safetensors.numpy import load
 
 from service.accept import prefers
 from service.attention.encoding import PART, send_parts, to_safetensors
-from service.predictor import LOOP_FLOATS
+from service.offload import LOOP_FLOATS
 from tests.service.conftest import HEADS, LAYERS, MAX_LENGTH, TEXTS, same
 
 FILE = "application/vnd.safetensors"

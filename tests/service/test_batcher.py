@@ -240,3 +240,19 @@ def test_two_models_on_one_thread_do_not_mix() -> None:
         assert other_model.batches == [["a", "b", "c"], ["a"], ["b"], ["c"]]
 
     with_batcher(test)
+
+
+def test_a_single_work_gets_in_between_the_many_of_another_request() -> None:
+    async def test(model: Model, batcher: Batcher[Work, str]) -> None:
+        await model.hold(batcher)
+        many = submit(batcher, *(Work(str(number)) for number in range(50)))
+        await asyncio.sleep(0.1)
+        single = submit(batcher, Work("single"))
+        model.release()
+        await single
+        assert not many.done()
+        await many
+        ran = [name for batch in model.batches for name in batch]
+        assert 3 < ran.index("single") < 40
+
+    with_batcher(test, max_batch_positions=10, cost=Cost(0.02, 1e-9, 1e-9))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model.decode import TokenDecoder
-from service.predictor import LOOP_CHARACTERS
+from service.offload import LOOP_CHARACTERS
 from tests.service.conftest import (
     HEADS,
     INTENT,
