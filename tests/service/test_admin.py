@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service import predictor
+from service.encode import encode
 from service.keys import AdminKey
 from service.settings import Settings
 from tests.service.conftest import Client
@@ -204,7 +206,6 @@ def test_a_request_that_has_the_old_model_is_answered_by_it(
     old = registry.get("tiny")
     set_version(bundles / "tiny", "8")
     encoding, taken = asyncio.Event(), asyncio.Event()
-    encode = old._encode
 
     async def scenario() -> tuple[dict, httpx.Response]:
         loop = asyncio.get_running_loop()
@@ -214,7 +215,7 @@ def test_a_request_that_has_the_old_model_is_answered_by_it(
             asyncio.run_coroutine_threadsafe(taken.wait(), loop).result(30)
             return encode(*arguments)
 
-        monkeypatch.setattr(old, "_encode", wait)
+        monkeypatch.setattr(predictor, "encode", wait)
         long = {"inputs": ["noon " * 30] * 30}  # characters enough to go to another thread
         asked = asyncio.create_task(client.http.post("/v1/predict", json=long))
         await encoding.wait()

@@ -167,7 +167,7 @@ def check_bug(response: httpx.Response, caplog: pytest.LogCaptureFixture) -> Non
     assert SECRET not in response.text
 
 
-@pytest.mark.parametrize("where", ["_run", "_encode", "_results"])
+@pytest.mark.parametrize("where", ["_run", "_look", "_results"])
 def test_a_bug_is_logged_with_the_requests_id_and_without_its_text(
     make_client, monkeypatch, caplog, where: str
 ) -> None:

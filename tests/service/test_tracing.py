@@ -90,7 +90,7 @@ def test_what_fails_is_a_span_too(spans: SimpleNamespace, monkeypatch) -> None:
     names = ["POST /v1/predict", "GET other", "GET /v1/models/{name}"]
     assert [span.name for span in found] == names
     assert all(span.status.status_code is StatusCode.UNSET for span in found)
-    monkeypatch.setattr(client.app.state.registry.get("tiny"), "_encode", None)
+    monkeypatch.setattr(client.app.state.registry.get("tiny"), "_look", None)
     assert client.post("/v1/predict", {"inputs": "noon"}).status_code == 500
     (span,) = spans.read()
     assert span.status.status_code is StatusCode.ERROR
