@@ -168,7 +168,7 @@ async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
         TextColumn("{task.completed} lines"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
+        disable=sys.stdout.isatty() or not sys.stderr.isatty(),  # answers are seen to come
     )
     failed = 0
 
