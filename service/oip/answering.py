@@ -81,22 +81,11 @@ class _OfText:
         self._sources = [s for s in asked.sources if not isinstance(s, np.ndarray)]
         self._computed = computed
         self._options = asked.attention or AttentionOptions()
-        self._makers: dict[str, Callable[[str], Values]] = {
-            "word_counts": self._word_counts,
-            "offsets": self._offsets,
-            "labels": self._labels,
-            "scores": self._scores,
-            "spans": self._spans,
-            "probabilities": self._probabilities,
-            "positions": self._positions,
-            "attention": self._attention,
-            "attention_keys": self._attention_keys,
-        }
 
     def __call__(self, name: str) -> Values:
         """By its name: of a head and a dot and what of it, or of what all heads have."""
         head, _, part = name.rpartition(".")
-        return self._makers[part](head)
+        return MAKERS[part](self, head)
 
     def _word_counts(self, _: str) -> Values:
         return np.array([len(text.first) for text, _ in self._computed], np.int32)
@@ -149,6 +138,20 @@ class _OfText:
         shape = tuple(np.max([each.shape for each in found], axis=0).tolist())
         check_floats(len(found) * int(np.prod(shape)), self._predictor.settings)
         return _stack(found, shape, padding)
+
+
+# What makes each; not of an instance, which would then hold itself.
+MAKERS: dict[str, Callable[[_OfText, str], Values]] = {
+    "word_counts": _OfText._word_counts,
+    "offsets": _OfText._offsets,
+    "labels": _OfText._labels,
+    "scores": _OfText._scores,
+    "spans": _OfText._spans,
+    "probabilities": _OfText._probabilities,
+    "positions": _OfText._positions,
+    "attention": _OfText._attention,
+    "attention_keys": _OfText._attention_keys,
+}
 
 
 def _stack(items: Sequence[NDArray[Any]], shape: tuple[int, ...], padding: int = 0) -> NDArray[Any]:

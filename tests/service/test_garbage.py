@@ -29,12 +29,17 @@ threading.Thread(target=count, daemon=True).start()
 serve(Settings())
 """
 ANSWERED = ("POST", "/v1/predict", '{"inputs": ["noon", "it"], "attention": {}}', True)
+INFER = '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["noon"]}]}'
 REQUESTS = {
     "answered": ANSWERED,
     "refused": ("POST", "/v1/predict", '{"inputs": ["", 7]}', True),
     "shed": ("POST", "/v1/predict", '{"inputs": "noon"}', True),
     "late": ("POST", "/v1/predict", '{"inputs": "noon"}', True),
     "abandoned": (*ANSWERED[:3], False),
+    "infer": ("POST", "/v2/models/tiny/infer", INFER, True),
+    "wrong": ("POST", "/v2/models/tiny/infer", '{"inputs": []}', True),
+    "pipeline": ("POST", "/hf/tiny", '{"inputs": "noon"}', True),
+    "lines": ("POST", "/v1/predict", '"noon"\n3\n', True),
     "metrics": ("GET", "/metrics", None, True),
     "missing": ("GET", "/nowhere", None, True),
 }
@@ -52,6 +57,8 @@ def test_requests_leave_nothing_to_collect(tiny, kept: bool) -> None:
         def ask(connection: http.client.HTTPConnection, name: str) -> None:
             method, path, body, waits = REQUESTS[name]
             headers = {"X-Request-Timeout": "1e-9"} if name == "late" else {}
+            if name == "lines":
+                headers = {"Content-Type": "application/x-ndjson"}
             connection.request(method, path, body, headers)
             if waits:
                 connection.getresponse().read()

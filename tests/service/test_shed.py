@@ -55,6 +55,20 @@ def test_it_says_what_an_endpoint_would_say(full: str) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["/v2/models/tiny/infer", "/hf/tiny"])
+def test_other_protocols_are_told_in_their_way(full: str, path: str) -> None:
+    answer = request("POST", f"{full}{path}", content=b"{}")
+    assert (answer.status_code, answer.headers["content-type"]) == (429, "application/json")
+    assert answer.json()["error"] == "7 positions are waiting"
+
+
+def test_a_stream_of_lines_comes_in_and_waits(full: str) -> None:
+    headers = {"content-type": "application/x-ndjson", "x-request-timeout": "0.3"}
+    answer = request("POST", f"{full}/v1/predict", content=b'"noon"\n', headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["type"] == "urn:regard:deadline-exceeded"
+
+
 def test_a_request_id_is_kept(full: str) -> None:
     assert ask(full, **{"x-request-id": "mine-7"})[1]["x-request-id"] == "mine-7"
 
