@@ -60,7 +60,9 @@ def test_predict_answers_lines_as_the_network_in_torch_does(made: Path) -> None:
         item = checkpoint.preprocessor().encode_text(text)
         token_ids = torch.from_numpy(item.token_ids)[None]
         with torch.inference_mode():
-            output = checkpoint.network(token_ids, torch.ones_like(token_ids, dtype=torch.bool))
+            output = checkpoint.network(
+                {"token_ids": token_ids, "valid": torch.ones_like(token_ids, dtype=torch.bool)}
+            )
         shares = output.logits["intent"][0].softmax(-1)
         (answer,) = json.loads(line)["results"]
         best = answer["classes"]["intent"][0]
