@@ -133,12 +133,14 @@ def predict(
     """
     import asyncio
 
+    from service.bundles import Bundles
     from service.settings import Settings
 
-    settings = Settings()
-    folder = Path(model) if Path(model).is_dir() else settings.bundles / model
-    if not folder.is_dir():
-        raise ValueError(f"there is no model {model!r} in {settings.bundles}, and no such folder")
+    folders = Settings().bundles
+    folder = Path(model) if Path(model).is_dir() else Bundles(folders).find(model)
+    if folder is None:
+        looked = " or ".join(map(str, folders))
+        raise ValueError(f"there is no model {model!r} in {looked}, and no such folder")
     failed = asyncio.run(_predict(folder, file, json_lines or _is_jsonl(file)))
     if failed:
         typer.echo(f"regard: {failed} lines could not be answered", err=True)
@@ -217,12 +219,13 @@ def models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from export.bundle import MANIFEST, read_manifest
+    from export.bundle import read_manifest
+    from service.bundles import Bundles
     from service.settings import Settings
 
     table = Table("model", "version", "heads", "precision", "MB", "test", "description")
-    for path in sorted(Settings().bundles.glob(f"*/{MANIFEST}")):
-        manifest = read_manifest(path.parent)
+    for found in Bundles(Settings().bundles).scan().values():
+        manifest = read_manifest(found.folder)
         for precision, graph in manifest.graphs.items():
             table.add_row(
                 manifest.name,
