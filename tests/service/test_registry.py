@@ -11,7 +11,7 @@ import pytest
 
 from export.bundle import BundleError, describe_file, read_manifest, write_manifest
 from service.app import create_app
-from service.session import choose_precision, cpu_quota
+from service.session import cpu_quota
 from service.settings import Settings
 from tests.service.process import ROOT
 
@@ -132,14 +132,6 @@ def test_settings_that_do_not_fit_the_bundles_are_refused(
 ) -> None:
     with pytest.raises(BundleError, match=message):
         create_app(Settings(**{"bundles": tiny.folder, "threads": 1} | values))
-
-
-def test_precision_is_chosen_among_what_there_is(tiny: SimpleNamespace) -> None:
-    manifest = read_manifest(tiny.folder / "tiny")
-    assert choose_precision(manifest, "auto") == "int8"
-    assert choose_precision(manifest, "fp32") == "fp32"
-    only = manifest.model_copy(update={"graphs": {"fp32": manifest.graphs["fp32"]}})
-    assert choose_precision(only, "auto") == "fp32"
 
 
 @pytest.mark.parametrize(
