@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from export.bundle import Tensor
 from model.config import EDGES, Input
 from model.preprocess.batch import PADDING, Arrays
 
@@ -38,6 +39,28 @@ def sample(
             arrays[array.name] = rng.integers(0, tokens, shape)
         else:
             arrays[array.name] = rng.standard_normal(shape, np.float32)
+    return arrays
+
+
+def extreme(inputs: Sequence[Tensor], tokens: int, batch: int, length: int) -> Arrays:
+    """Arrays of a network without padding, of the largest token and of ones.
+
+    Args:
+        inputs: of the network.
+        tokens: token ids are less than this.
+        batch: how many inputs.
+        length: positions of each.
+    """
+    sizes: dict[str | int, int] = {"batch": batch, "length": length, "edges": length}
+    arrays: Arrays = {}
+    for array in inputs:
+        shape = tuple(sizes.get(axis, axis) for axis in array.axes)
+        if array.name == EDGES.name:
+            loops = np.repeat(np.arange(length)[:, None], 2, axis=1)
+            arrays[array.name] = np.tile(loops, (batch, 1, 1))
+        else:
+            value = max(tokens - 1, 0) if array.dtype == "int64" else 1
+            arrays[array.name] = np.full(shape, value, array.dtype)
     return arrays
 
 

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from service.errors import Fault
 from service.schemas import AttentionKind
 
-HeadKind = Literal["token", "sequence"]
+
 DESCRIBED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from model.config import PreprocessConfig
-from model.preprocess.batch import Encoded
+from model.preprocess.batch import Encoded, Place
 from model.preprocess.text import TextPreprocessor
 from model.preprocess.vectors import VectorsPreprocessor
 
@@ -18,6 +18,9 @@ class Preprocessor(Protocol):
         Raises:
             InputError: it cannot be.
         """
+
+    def place(self, first: int, last: int) -> Place:
+        """Where in the source the positions from first to last are."""
 
 
 # From its config, the most positions of an input, and the contents of `tokenizer.json` ("": none).

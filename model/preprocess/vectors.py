@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.config import VectorsConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 
 
 class EncodedVectors(NamedTuple):
@@ -48,6 +49,10 @@ class VectorsPreprocessor:
             InputError: another shape, too long, or not all of it finite.
         """
         return EncodedVectors({"vectors": check_vectors(source, self.features, self.max_length)})
+
+    def place(self, first: int, last: int) -> Place:
+        """The index of the vector."""
+        return {"position": first}
 
 
 def check_vectors(source: ArrayLike, features: int, max_length: int) -> NDArray[np.float32]:
