@@ -1,6 +1,6 @@
 """Inputs of no meaning, of any size: what a graph is traced, compared and warmed up with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,10 @@ def sample(
     lengths = rng.integers(1, length + 1, batch)
     lengths[0] = length
     edges = EDGES_OF_A_NODE * length
-    sizes: dict[str | int, int] = {"batch": batch, "length": length, "edges": edges}
+    sizes = {"batch": batch, "length": length, "edges": edges}
     arrays: Arrays = {}
     for array in inputs:
-        shape = tuple(sizes.get(axis, axis) for axis in array.axes)
+        shape = _shape(array.axes, sizes)
         if array.name == "valid":
             arrays["valid"] = np.arange(length) < lengths[:, None]
         elif array == EDGES:
@@ -51,10 +51,10 @@ def extreme(inputs: Sequence[Tensor], tokens: int, batch: int, length: int) -> A
         batch: how many inputs.
         length: positions of each.
     """
-    sizes: dict[str | int, int] = {"batch": batch, "length": length, "edges": length}
+    sizes = {"batch": batch, "length": length, "edges": length}
     arrays: Arrays = {}
     for array in inputs:
-        shape = tuple(sizes.get(axis, axis) for axis in array.axes)
+        shape = _shape(array.axes, sizes)
         if array.name == EDGES.name:
             loops = np.repeat(np.arange(length)[:, None], 2, axis=1)
             arrays[array.name] = np.tile(loops, (batch, 1, 1))
@@ -62,6 +62,10 @@ def extreme(inputs: Sequence[Tensor], tokens: int, batch: int, length: int) -> A
             value = max(tokens - 1, 0) if array.dtype == "int64" else 1
             arrays[array.name] = np.full(shape, value, array.dtype)
     return arrays
+
+
+def _shape(axes: Sequence[str | int], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(axis if isinstance(axis, int) else sizes[axis] for axis in axes)
 
 
 def _edges(

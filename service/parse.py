@@ -21,7 +21,15 @@ from service.errors import (
     UnknownEncoding,
 )
 from service.exchange import Exchange
-from service.schemas import OBJECT_INPUTS, TAGS, AttentionOptions, Options, Parameters, Part, QuerySpan
+from service.schemas import (
+    OBJECT_INPUTS,
+    TAGS,
+    AttentionOptions,
+    Options,
+    Parameters,
+    Part,
+    QuerySpan,
+)
 
 MAX_FAULTS = 10
 SILENCE_S = 1.0  # after which nobody sends any more

@@ -4,15 +4,14 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from export.bundle import Manifest, attention_names
 from export.runtime import Device
 from export.sample import extreme
+from model.config import HeadKind
 from model.preprocess.batch import Encoded, pad
 from model.preprocess.modalities import Preprocessor
 from model.preprocess.text import TextPreprocessor
-from service.answers import Answer, HeadKind, Result
+from service.answers import Answer, Result
 from service.attention.encoding import to_json
 from service.attention.positions import name_positions
 from service.attention.selection import select
@@ -139,9 +138,7 @@ class Predictor:
             many = isinstance(inputs, list)
             given = inputs if isinstance(inputs, list) else [inputs]
             large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
-            sources, encoded = await call(
-                large, encode, given, many, self._read, self.preprocessor
-            )
+            sources, encoded = await call(large, encode, given, many, self._read, self.preprocessor)
             views, numbers = await call(large, self._look, attention, encoded, many)
             large |= apart is None and numbers > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, views, False, caller)
@@ -213,8 +210,7 @@ class Predictor:
         caller: Caller,
     ) -> tuple[list[Query], list[Outputs]]:
         queries = [
-            Query(item, item.length, view, raw)
-            for item, view in zip(encoded, views, strict=True)
+            Query(item, item.length, view, raw) for item, view in zip(encoded, views, strict=True)
         ]
         caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
         return queries, await self._batcher.submit(queries, caller)
@@ -249,12 +245,8 @@ class Predictor:
         wanted = self._heads.names + [names[layer] for layer in asked]
         arrays = self._session.run(inputs, wanted)
         weights = {layer: arrays[names[layer]] for layer in asked}
-        return [
-            Outputs(*read, view.cut(weights, item) if view else None)
-            for item, (view, read) in enumerate(
-                zip(views, self._heads.read(arrays, queries), strict=True)
-            )
-        ]
+        seen = [view.cut(weights, item) if view else None for item, view in enumerate(views)]
+        return self._heads.read(arrays, queries, seen)
 
     def _results(
         self,

@@ -2,20 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from model.config import HeadConfig, HeadKind
-from model.ctc import Labelling, greedy
+from model.ctc import beam_search, greedy
 from model.decode import TokenDecoder, softmax, top_classes
 from model.preprocess.batch import Encoded
 from model.preprocess.modalities import Preprocessor
 from model.preprocess.text import EncodedText
-from service.answers import Class, Label, Result, Span, Transcript
+from service.answers import Class, Label, Result, Span, Transcript, TranscriptLabel
 from service.attention.kinds import Floats
-from service.attention.view import Tensors, View
 from service.attention.positions import place_position
+from service.attention.view import Tensors, View
 from service.inputs import Source
 from service.schemas import Options
 
@@ -49,7 +49,7 @@ class Outputs(NamedTuple):
     labels: of each token head; empty where raw
     classes: the probability of each class, of each sequence head; empty where raw
     values: of each value head; empty where raw
-    transcripts: of each ctc head; empty where raw
+    transcripts: logits (length, labels) of each ctc head; empty where raw
     logits: where raw, of each head, (length, labels) or (labels,)
     attention: what was asked for of it, if anything
     """
@@ -57,7 +57,7 @@ class Outputs(NamedTuple):
     labels: dict[str, Decoded]
     classes: dict[str, list[float]]
     values: dict[str, float]
-    transcripts: dict[str, Labelling]
+    transcripts: dict[str, Floats]
     logits: dict[str, Floats]
     attention: Tensors | None
 
@@ -79,35 +79,40 @@ class Heads:
         self.kinds = {head.kind for head in heads}
 
     def read(
-        self, logits: Mapping[str, Floats], queries: Sequence[Query]
-    ) -> list[tuple[Any, ...]]:
-        """Of each query all of `Outputs` but the attention.
+        self,
+        logits: Mapping[str, Floats],
+        queries: Sequence[Query],
+        attention: Sequence[Tensors | None],
+    ) -> list[Outputs]:
+        """What there is for each query.
 
         Args:
             logits: by head, (batch, length, labels), (batch, labels) or (batch,).
             queries: the batch.
+            attention: what was asked for of it.
         """
         labels = {n: _decode(decoder, logits[n], queries) for n, decoder in self._tokens.items()}
         classes = {name: softmax(logits[name]).tolist() for name in self._sequences}
         values = {name: logits[name].tolist() for name in self._values}
         return [
-            ({}, {}, {}, {}, self._cut(logits, item, query.length))
+            Outputs({}, {}, {}, {}, self._cut(logits, item, query.length), seen)
             if query.raw
-            else (
+            else Outputs(
                 {name: decoded[item] for name, decoded in labels.items()},
                 {name: probabilities[item] for name, probabilities in classes.items()},
                 {name: numbers[item] for name, numbers in values.items()},
-                {name: greedy(logits[name][item, : query.length]) for name in self._transcripts},
+                {n: logits[n][item, : query.length].copy() for n in self._transcripts},
                 {},
+                seen,
             )
-            for item, query in enumerate(queries)
+            for item, (query, seen) in enumerate(zip(queries, attention, strict=True))
         ]
 
     def _cut(self, logits: Mapping[str, Floats], item: int, length: int) -> dict[str, Floats]:
         """One item's share of a batch."""
-        return {name: logits[name][item, :length] for name in (*self._tokens, *self._transcripts)} | {
-            name: logits[name][item] for name in (*self._sequences, *self._values)
-        }
+        return {
+            name: logits[name][item, :length] for name in (*self._tokens, *self._transcripts)
+        } | {name: logits[name][item] for name in (*self._sequences, *self._values)}
 
     def answer(
         self,
@@ -140,7 +145,7 @@ class Heads:
             result["values"] = {n: round(outputs.values[n], DIGITS) for n in self._values}
         if "ctc" in kinds and self._transcripts:
             result["transcripts"] = {
-                name: transcribe(preprocessor, labels, outputs.transcripts[name])
+                name: transcribe(preprocessor, labels, outputs.transcripts[name], options)
                 for name, labels in self._transcripts.items()
             }
         return result
@@ -214,22 +219,28 @@ def label_positions(
 ) -> list[Label]:
     """A label for every position, where an input has no words."""
     return [
-        {**place_position(preprocessor, index), "label": decoder.labels[label], "score": score}
+        cast(
+            Label,
+            {**place_position(preprocessor, index), "label": decoder.labels[label], "score": score},
+        )
         for index, (label, score) in enumerate(zip(decoded.labels, decoded.scores, strict=True))
     ]
 
 
 def transcribe(
-    preprocessor: Preprocessor, labels: Sequence[str], found: Labelling
+    preprocessor: Preprocessor, labels: Sequence[str], logits: Floats, options: Options
 ) -> Transcript:
-    """The labels that a network chose, and where each is from."""
+    """The labels that a network chose, and where each is from; logits (length, labels)."""
+    width = options.beam_width
+    found = greedy(logits) if width == 1 else beam_search(logits, width)[0]
     names = [labels[index] for index in found.labels]
+    places = [preprocessor.place(start, end) for start, end in found.spans]
     return {
         "text": " ".join(names),
         "score": round(found.score, DIGITS),
         "labels": [
-            {**preprocessor.place(first, last), "label": name}
-            for name, (first, last) in zip(names, found.places, strict=True)
+            cast(TranscriptLabel, {**place, "label": name})
+            for place, name in zip(places, names, strict=True)
         ],
     }
 

@@ -98,9 +98,7 @@ AnyObject = (
 ObjectInput = Words | Audio | Image | Graph | Vectors
 Input = Annotated[
     Text | AnyObject,
-    Discriminator(
-        _tag_of_input, custom_error_type="wrong_type", custom_error_message=INPUT
-    ),
+    Discriminator(_tag_of_input, custom_error_type="wrong_type", custom_error_message=INPUT),
 ]
 Inputs = Annotated[list[Input], Field(min_length=1, fail_fast=True), Tag(LIST)]
 Indices = Annotated[list[int], Field(min_length=1, max_length=100, fail_fast=True), Tag(LIST)]
@@ -109,13 +107,17 @@ AllOrMean = Annotated[Literal["all", "mean"], Tag(TEXT)]
 
 
 class Options(Part):
-    """How classes are answered."""
+    """How classes and transcripts are answered."""
 
     top_k: int = Field(default=1, ge=1, le=1000)
     """The number of most probable classes to answer; fewer where the head has fewer."""
 
     threshold: float = Field(default=0.0, ge=0, le=1)
     """Leave out classes of a lower score."""
+
+    beam_width: int = Field(default=1, ge=1, le=100)
+    """Of transcripts: beginnings that are kept while the most probable one is looked for; 1: the
+    most probable label of every position decides."""
 
 
 class QuerySpan(Part):
@@ -248,15 +250,21 @@ class LineRequest(PredictRequest):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, line: object) -> object:
-        if isinstance(line, str) or (isinstance(line, dict) and not OBJECT_INPUTS.keys().isdisjoint(line)):
+        if isinstance(line, str) or (
+            isinstance(line, dict) and not OBJECT_INPUTS.keys().isdisjoint(line)
+        ):
             return {"inputs": line}
         if not isinstance(line, dict):
             raise PydanticCustomError("wrong_type", f"a line is a request or an input; {INPUT}")
-        return line
+        return line if OBJECT_INPUTS.keys().isdisjoint(line) else {"inputs": line}
 
 
 class ClassifyRequest(PredictRequest):
     """Ask for the classes of whole inputs."""
+
+
+class TranscribeRequest(PredictRequest):
+    """Ask for labels whose number the model decides."""
 
 
 class AttentionRequest(Request):

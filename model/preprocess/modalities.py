@@ -19,8 +19,8 @@ class Preprocessor(Protocol):
             InputError: it cannot be.
         """
 
-    def place(self, first: int, last: int) -> Place:
-        """Where in the source the positions from first to last are."""
+    def place(self, start: int, end: int) -> Place:
+        """Where in the source the positions from start to end (exclusive) are."""
 
 
 # From its config, the most positions of an input, and the contents of `tokenizer.json` ("": none).

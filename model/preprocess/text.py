@@ -135,9 +135,9 @@ class TextPreprocessor:
             return self.take_ids(source)
         return self.encode_words([*source])
 
-    def place(self, first: int, last: int) -> Place:
-        """The index of the position; where it is in a text, only what was encoded tells."""
-        return {"position": first}
+    def place(self, start: int, end: int) -> Place:
+        """The index of the first position; where it is in a text, what was encoded tells."""
+        return {"position": start}
 
     def encode_text(self, text: str) -> EncodedText:
         """Split into words and encode; words that have no visible character are left out.

@@ -50,9 +50,9 @@ class VectorsPreprocessor:
         """
         return EncodedVectors({"vectors": check_vectors(source, self.features, self.max_length)})
 
-    def place(self, first: int, last: int) -> Place:
-        """The index of the vector."""
-        return {"position": first}
+    def place(self, start: int, end: int) -> Place:
+        """The index of the first vector."""
+        return {"position": start}
 
 
 def check_vectors(source: ArrayLike, features: int, max_length: int) -> NDArray[np.float32]:

@@ -47,7 +47,7 @@ def name_positions(
 
 def place_position(preprocessor: Preprocessor, index: int) -> Position:
     """Where one is in its source."""
-    return cast(Position, preprocessor.place(index, index))
+    return cast(Position, preprocessor.place(index, index + 1))
 
 
 def _name_pieces(

@@ -39,8 +39,6 @@ def _changes(options: AttentionOptions) -> Iterator[dict[str, Any]]:
         yield heads | layers | {"query": "sequence"}
 
 
-def _look(
-    options: AttentionOptions, info: AttentionInfo, encoded: Sequence[Encoded]
-) -> list[View]:
+def _look(options: AttentionOptions, info: AttentionInfo, encoded: Sequence[Encoded]) -> list[View]:
     selection = select(options, info)
     return [look(selection, info, text, "") for text in encoded]

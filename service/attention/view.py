@@ -69,7 +69,8 @@ class View(NamedTuple):
             return 0
         if self.selection.options.kind == "rollout":
             return self.length**2
-        return (self.rows.stop - self.rows.start) * self.length
+        rows: int = self.rows.stop - self.rows.start
+        return rows * self.length
 
     def describe(self, positions: list[Position]) -> Attention:
         """The answer, but for its numbers."""
