@@ -1,8 +1,8 @@
 """The JSON that /v1 answers with: typed dictionaries, which cost nothing to make."""
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import ConfigDict, RootModel, with_config
+from pydantic import ConfigDict, Field, RootModel, with_config
 from typing_extensions import TypedDict
 
 from model.config import HeadKind
@@ -16,22 +16,25 @@ DESCRIBED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 class Place(TypedDict):
     """Where something is in an input; which of these there are depends on the modality."""
 
-    start: NotRequired[int]
-    """Of text: where it starts, in Unicode code points; of given words, in the word."""
-    end: NotRequired[int]
-    """Where it ends, exclusive."""
-    start_s: NotRequired[float]
-    """Of sound: where it starts, in seconds."""
-    end_s: NotRequired[float]
-    """Where it ends."""
-    row: NotRequired[int]
-    """Of an image: the row of the patch, from 0."""
-    column: NotRequired[int]
-    """Its column."""
-    node: NotRequired[int]
-    """Of a graph: the node, as in the request."""
-    position: NotRequired[int]
-    """Of vectors: the index."""
+    start: NotRequired[
+        Annotated[
+            int,
+            Field(
+                description="Of text: where it starts, in Unicode code points; of a word, in it."
+            ),
+        ]
+    ]
+    end: NotRequired[Annotated[int, Field(description="Where it ends, exclusive.")]]
+    start_s: NotRequired[
+        Annotated[float, Field(description="Of sound: where it starts, in seconds.")]
+    ]
+    end_s: NotRequired[Annotated[float, Field(description="Where it ends.")]]
+    row: NotRequired[
+        Annotated[int, Field(description="Of an image: the row of the patch, from 0.")]
+    ]
+    column: NotRequired[Annotated[int, Field(description="Its column.")]]
+    node: NotRequired[Annotated[int, Field(description="Of a graph: the node, as in the request.")]]
+    position: NotRequired[Annotated[int, Field(description="Of vectors: the index.")]]
 
 
 @with_config(DESCRIBED)

@@ -134,14 +134,14 @@ def test_a_wrong_manifest_is_refused_with_its_field(bundle, tmp_path, change, to
     assert len(str(caught.value)) <= 1000
 
 
-@pytest.mark.parametrize("schema", [2, 10**9])
+@pytest.mark.parametrize("schema", [3, 10**9])
 def test_a_manifest_of_a_later_schema_is_refused_as_such(bundle, tmp_path, schema: int) -> None:
     """Whatever else is in it that this version does not know."""
     raw = json.loads((bundle / "manifest.json").read_text("utf-8"))
     raw |= {"schema_version": schema, "modality": "smell", "new": {}}
     del raw["attention"]
     (tmp_path / "manifest.json").write_text(json.dumps(raw), "utf-8")
-    told = f"manifest.json is of schema {schema}; this Regard reads schema 1: upgrade Regard$"
+    told = f"manifest.json is of schema {schema}; this Regard reads schema 2: upgrade Regard$"
     with pytest.raises(BundleError, match=told):
         read_manifest(tmp_path)
 

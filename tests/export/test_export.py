@@ -152,9 +152,11 @@ def test_layers_whose_biases_are_zero_become_int8(tiny, tmp_path: Path) -> None:
     run = Runner(to_int8(graph).SerializeToString())
     token_ids, valid = np.array([[3, 1, 4], [1, 5, 9]]), np.ones((2, 3), bool)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(token_ids), torch.from_numpy(valid)).logits
+        expected = network(
+            {"token_ids": torch.from_numpy(token_ids), "valid": torch.from_numpy(valid)}
+        ).logits
     for name, logits in expected.items():
-        ours = run(token_ids, valid)[name]
+        ours = run({"token_ids": token_ids, "valid": valid})[name]
         np.testing.assert_allclose(ours, logits.numpy(), atol=0.05 * logits.abs().max().item())
 
 
