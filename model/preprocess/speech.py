@@ -1,8 +1,8 @@
 """Samples -> log-mel vectors, one a position; the same code in training and in serving.
 
-A frame is a window of 25 ms, one every 10 ms; a position is `hop` frames long and shows the network
-`stack` frames around its middle. Every vector is known from the 1.5 s to either side of it, so a
-word in a long recording is what it is alone.
+A frame is a window of 25 ms, one every 10 ms; a position is two frames long and shows the network
+the four around its middle. What a vector is depends on the 1.5 s to either side of it alone, so a
+word in a long recording is the same as in a short one.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,9 @@ from model.errors import InputError
 Floats = NDArray[np.float32]
 
 LOUDEST = 65536.0  # 16-bit samples that nobody scaled are welcome; infinity is not
+FRAME_S, STEP_S = 0.025, 0.01
+HOP, STACK = 2, 4  # frames from one position to the next, and frames that a position shows
+POSITION_S = HOP * STEP_S
 LEVEL_S = 1.5  # the loudness of so much before and after is taken as 1
 FLOOR = 1e-4  # of that loudness: what is softer counts as silence
 SILENCE = 1e-11  # mean square; digital silence is not divided by zero
