@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[np.floating]]
+from model.preprocess.batch import Arrays
 
 
 def open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
@@ -56,7 +56,7 @@ class Runner:
         self.session = open_session(graph, threads)
         self.outputs = outputs or [output.name for output in self.session.get_outputs()]
 
-    def __call__(self, token_ids: NDArray[np.int64], valid: NDArray[np.bool_]) -> Arrays:
-        """token_ids and valid (batch, length) -> the outputs by name."""
-        arrays = self.session.run(self.outputs, {"token_ids": token_ids, "valid": valid})
-        return dict(zip(self.outputs, arrays, strict=True))
+    def __call__(self, arrays: Arrays) -> dict[str, NDArray[np.floating]]:
+        """The graph's inputs, by name -> the outputs by name."""
+        outputs = self.session.run(self.outputs, arrays)
+        return dict(zip(self.outputs, outputs, strict=True))

@@ -1,12 +1,24 @@
 """What can be set: one object, read from the environment (REGARD_*) and given to `create_app`."""
 
+import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from export.bundle import Precision
+
+SHIPPED = (Path(__file__).parents[1] / "bundles",)
+
+
+def _folders(value: object) -> object:
+    """As in PATH; a path alone is one folder."""
+    if isinstance(value, str):
+        value = value.split(os.pathsep)
+        if "" in value:
+            raise ValueError("one of the folders has no name")
+    return [value] if isinstance(value, Path) else value
 
 
 class Settings(BaseSettings):
@@ -16,8 +28,9 @@ class Settings(BaseSettings):
         env_prefix="REGARD_", frozen=True, extra="forbid", use_attribute_docstrings=True
     )
 
-    bundles: Path = Path("bundles")
-    """The folder whose sub-folders are the bundles to serve."""
+    bundles: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = SHIPPED
+    """Folders with `:` between, each of bundles in sub-folders of their names, or itself a bundle;
+    where two hold the same name, the first counts. Unset: the bundles beside this package."""
 
     default_model: str | None = None
     """Answers requests that name no model; unset: the only one, or else the first by name."""
