@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from model.data.examples import Example, Splits
 from model.errors import DataError
-from model.preprocess.speech import POSITION_S
+from model.preprocess.speech import POSITIONS_A_SECOND
 
 RATE = 8000
 SILENCE = "silence"
 DEV, TRAINING = 5, 10  # the first take that is for dev, and for training
-STRINGS = 100  # training strings a speaker
-LONGEST_STRING, LONGEST_GAP = 7, 1600  # digits, samples
+STRINGS = 60  # training strings a speaker
+MOST_DIGITS, LONGEST_GAP = 7, 1600  # of a string; in samples
 
 
 class Recording(NamedTuple):
@@ -48,12 +48,12 @@ def read(folder: Path) -> Splits:
     """The official split, and strings: the fixed ones for dev and test, random ones for training.
 
     Raises:
-        DataError: the archive and the index do not go together, or a file is not as it should be.
+        DataError: a recording is of another format.
     """
     recordings = read_recordings(folder)
     train = {n: r for n, r in recordings.items() if r.take >= TRAINING}
-    dev = [example([r]) for r in recordings.values() if DEV <= r.take < TRAINING]
-    test = [example([r]) for r in recordings.values() if r.take < DEV]
+    dev = [_alone(r) for r in recordings.values() if DEV <= r.take < TRAINING]
+    test = [_alone(r) for r in recordings.values() if r.take < DEV]
     return Splits(
         [*map(_alone, train.values()), *random_strings(train.values())],
         [*dev, *fixed_strings(folder / "strings_dev.csv", recordings)],
@@ -70,32 +70,25 @@ def leave_out(folder: Path, speaker: str) -> Splits:
 
 
 def read_recordings(folder: Path) -> Recordings:
-    """Every recording by the name of its file."""
-    rows = {row["file"]: row for row in _rows(folder / "index.csv")}
+    """Every recording by the name of its file: <digit>_<speaker>_<take>.wav."""
     recordings = {}
     with tarfile.open(folder / "recordings.tar.xz") as archive:
         for member in archive:
             if (file := archive.extractfile(member)) is not None:
-                name = Path(member.name).name
-                if name not in rows:
-                    raise DataError(f"{folder}: {name} is not in index.csv")
-                row = rows.pop(name)
-                samples = _samples(file.read(), name)
-                recordings[name] = Recording(
-                    samples, row["digit"], row["speaker"], int(row["take"])
-                )
-    if rows:
-        raise DataError(f"{folder}: {min(rows)} is in index.csv but not in recordings.tar.xz")
+                path = Path(member.name)
+                digit, speaker, take = path.stem.split("_")
+                samples = _samples(file.read(), path.name)
+                recordings[path.name] = Recording(samples, digit, speaker, int(take))
     return recordings
 
 
-def example(recordings: Sequence[Recording], gaps: Sequence[int] = ()) -> Example:
-    """Recordings of one speaker in a row, with `gaps[i]` samples of silence after the i-th."""
+def example(recordings: Sequence[Recording], gaps: Sequence[int]) -> Example:
+    """Recordings of one speaker in a row, with `gaps[i]` samples of silence before the i-th."""
     parts, said = [], []
-    for recording, gap in zip(recordings, [*gaps, 0], strict=True):
-        parts += [recording.samples, np.zeros(gap, np.float32)]
-        said += [recording.digit] * len(recording.samples) + [SILENCE] * gap
-    step = round(POSITION_S * RATE)
+    for recording, gap in zip(recordings, gaps, strict=True):
+        parts += [np.zeros(gap, np.float32), recording.samples]
+        said += [SILENCE] * gap + [recording.digit] * len(recording.samples)
+    step = RATE // POSITIONS_A_SECOND
     targets = {
         "speaker": recordings[0].speaker,
         "frames": tuple(said[min(i + step // 2, len(said) - 1)] for i in range(0, len(said), step)),
@@ -108,9 +101,10 @@ def example(recordings: Sequence[Recording], gaps: Sequence[int] = ()) -> Exampl
 
 def fixed_strings(path: Path, recordings: Recordings) -> Iterator[Example]:
     """The strings of a list, in its order."""
-    for row in _rows(path):
-        gaps = [int(gap) for gap in row["gaps"].split()]
-        yield example([recordings[name] for name in row["files"].split()], gaps)
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            gaps = [int(gap) for gap in row["gaps"].split()]
+            yield example([recordings[name] for name in row["files"].split()], [0, *gaps])
 
 
 def random_strings(recordings: Iterable[Recording]) -> Iterator[Example]:
@@ -121,17 +115,12 @@ def random_strings(recordings: Iterable[Recording]) -> Iterator[Example]:
         speakers.setdefault(recording.speaker, []).append(recording)
     for own in speakers.values():
         for _ in range(STRINGS):
-            parts = rng.choices(own, k=rng.randint(2, LONGEST_STRING))
-            yield example(parts, [rng.randint(0, LONGEST_GAP) for _ in parts[1:]])
+            parts = rng.choices(own, k=rng.randint(1, MOST_DIGITS))
+            yield example(parts, [rng.randint(0, LONGEST_GAP) for _ in parts])
 
 
 def _alone(recording: Recording) -> Example:
-    return example([recording])
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return example([recording], [0])
 
 
 def _samples(data: bytes, name: str) -> NDArray[np.float32]:
