@@ -46,7 +46,10 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 @pytest.fixture
 def files() -> dict[str, bytes]:
     return {
-        f"{d}_{s}_{t}.wav": wav(recorded(d, s, t)) for d in range(3) for s in SPEAKERS for t in TAKES
+        f"{d}_{s}_{t}.wav": wav(recorded(d, s, t))
+        for d in range(3)
+        for s in SPEAKERS
+        for t in TAKES
     }
 
 
@@ -56,7 +59,9 @@ def folder(tmp_path, files) -> Path:
     columns = "id speaker digits files gaps"
     dev = [(0, "ann", "2 0 2", "2_ann_5.wav 0_ann_6.wav 2_ann_5.wav", "1000 0")]
     write_csv(tmp_path / "strings_dev.csv", columns, dev)
-    write_csv(tmp_path / "strings_test.csv", columns, [(0, "bo", "1 1", "1_bo_0.wav 1_bo_1.wav", "80")])
+    write_csv(
+        tmp_path / "strings_test.csv", columns, [(0, "bo", "1 1", "1_bo_0.wav 1_bo_1.wav", "80")]
+    )
     return tmp_path
 
 
@@ -119,5 +124,5 @@ def test_a_speaker_who_is_left_out_is_not_heard_in_training(folder):
 
 def test_another_rate_is_refused(folder, files):
     write(folder, files | {"1_bo_3.wav": wav(recorded(1, "bo", 3), rate=16000)})
-    with pytest.raises(DataError, match="1_bo_3.wav is not 16-bit mono at 8000 Hz"):
+    with pytest.raises(DataError, match=r"1_bo_3\.wav is not 16-bit mono at 8000 Hz"):
         fsdd.read(folder)

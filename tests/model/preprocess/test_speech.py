@@ -117,7 +117,7 @@ def test_there_is_a_position_for_every_20_ms_begun(length, stack):
 
 def test_a_recording_may_be_as_long_as_the_network_takes(preprocessor):
     assert preprocessor.encode(noise(96_000)).length == 600
-    with pytest.raises(InputError, match="is 12.1 s long; at most 12.0 s are allowed"):
+    with pytest.raises(InputError, match=r"is 12\.1 s long; at most 12\.0 s are allowed"):
         preprocessor.encode(noise(96_800))
 
 
