@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.config import SpeechConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 from model.preprocess.vectors import EncodedVectors
 
 Floats = NDArray[np.float32]
@@ -63,6 +64,10 @@ class SpeechPreprocessor:
         relative = energies / (levels + SILENCE)[:, None].astype(np.float32)
         logs = np.log10(relative + np.float32(FLOOR)) + np.float32(2.0)
         return EncodedVectors({"vectors": self._stacked(logs)})
+
+    def place(self, first: int, last: int) -> Place:
+        """Seconds, from the first one's start to the last one's end."""
+        return {"start_s": first / POSITIONS_A_SECOND, "end_s": (last + 1) / POSITIONS_A_SECOND}
 
     def _energies(self, samples: Floats, frames: int) -> Floats:
         """(n,) -> (frames, mels), each frame around the middle of its 10 ms."""
