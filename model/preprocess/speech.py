@@ -1,8 +1,8 @@
 """Samples -> log-mel vectors, one a position; the same code in training and in serving.
 
 A frame is a window of 25 ms, one every 10 ms; a position is 20 ms long and shows the network the
-frames around its middle. What a vector is depends on the 1.5 s to either side of it alone, so a
-word in a long recording is the same as in a short one.
+frames around its middle. What a vector is depends on the 3 s to either side of it alone, so a word
+in a long recording is the same as in a short one.
 """
 
 import numpy as np
@@ -20,8 +20,10 @@ HOP = 2  # frames from one position to the next
 POSITIONS_A_SECOND = FRAMES_A_SECOND // HOP
 WINDOW_S = 0.025
 LOUDEST = 65_536.0  # 16-bit samples that nobody scaled are welcome; infinity is not
-LEVEL_S = 1.5  # the loudness of so much before and after is taken as 1
+AROUND_S = 1.5  # before and after: their loudness is taken as 1, and what is heard of them as 0
+LOWEST_HZ = 100  # mains hum and rumble say nothing
 FLOOR = 1e-4  # of that loudness: what is softer counts as silence
+SOFT = 0.1  # of that loudness: a frame of it is half heard
 SILENCE = 1e-11  # mean square; digital silence is not divided by zero
 BLOCK = 4096  # frames transformed at a time, so that a long recording needs little memory
 
@@ -60,10 +62,7 @@ class SpeechPreprocessor:
         if not np.abs(source).max() <= LOUDEST:
             raise InputError(f"every sample must be a number from -{LOUDEST:.0f} to {LOUDEST:.0f}")
         energies = self._energies(source.astype(np.float32), length * HOP)
-        levels = _moving_mean(energies.mean(axis=1), round(LEVEL_S * FRAMES_A_SECOND))
-        relative = energies / (levels + SILENCE)[:, None].astype(np.float32)
-        logs = np.log10(relative + np.float32(FLOOR)) + np.float32(2.0)
-        return EncodedVectors({"vectors": self._stacked(logs)})
+        return EncodedVectors({"vectors": self._stacked(_normalised(energies))})
 
     def place(self, first: int, last: int) -> Place:
         """Seconds, from the first one's start to the last one's end."""
@@ -91,22 +90,36 @@ class SpeechPreprocessor:
 
 
 def mel_filters(mels: int, fft: int, rate: int) -> Floats:
-    """Triangles equally wide in mel = 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
+    """Triangles equally wide in mel = 2595 log10(1 + f / 700) (O'Shaughnessy 1987), side by side.
 
     Returns:
         float32 (fft / 2 + 1, mels): how much each filter takes of each frequency; 1 at its middle.
     """
-    top = 2595 * np.log10(1 + rate / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    ends = 2595 * np.log10(1 + np.array([LOWEST_HZ, rate / 2]) / 700)
+    edges = 700 * (10 ** (np.linspace(*ends, mels + 2) / 2595) - 1)
     frequencies = np.arange(fft // 2 + 1)[:, None] * rate / fft
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (frequencies - low) / (middle - low), (high - frequencies) / (high - middle)
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
-def _moving_mean(values: Floats, reach: int) -> NDArray[np.float64]:
-    """(n,) -> the mean of each value and of up to `reach` to either side of it."""
-    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+def _normalised(energies: Floats) -> Floats:
+    """Logarithms of energies (frames, mels), less their mean over the time around.
+
+    The mean is that of cepstral mean normalisation (Atal 1974): it takes the microphone away. Each
+    frame counts for how far it is heard, so that silence changes nothing.
+    """
+    loudness = energies.mean(axis=1, keepdims=True)
+    level = _moving_mean(loudness) + np.float32(SILENCE)
+    heard = loudness / (loudness + SOFT * level)
+    logs = np.log10(energies / level + np.float32(FLOOR))
+    return logs - _moving_mean(heard * logs) / (_moving_mean(heard) + np.float32(SILENCE))
+
+
+def _moving_mean(values: Floats) -> Floats:
+    """(frames, features) -> the mean of each row and of those around it."""
+    reach = round(AROUND_S * FRAMES_A_SECOND)
+    total = np.cumsum(np.pad(values, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
     here = np.arange(len(values))
     start, stop = np.maximum(0, here - reach), np.minimum(len(values), here + reach + 1)
-    return (total[stop] - total[start]) / (stop - start)
+    return ((total[stop] - total[start]) / (stop - start)[:, None]).astype(np.float32)

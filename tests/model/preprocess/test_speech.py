@@ -12,7 +12,7 @@ CONFIG = SpeechConfig(modality="speech", mels=23, stack=3)
 
 @pytest.fixture
 def preprocessor() -> SpeechPreprocessor:
-    return SpeechPreprocessor(CONFIG, max_length=600)
+    return SpeechPreprocessor(CONFIG, max_length=700)
 
 
 def noise(length: int, seed: int = 0) -> np.ndarray:
@@ -40,7 +40,10 @@ def direct(samples: np.ndarray, config: SpeechConfig) -> np.ndarray:
         spectrum = np.abs(dft @ (piece * window)) ** 2 / (np.square(window).sum() * fft / 2)
         energies.append(spectrum @ filters)
     energies = np.array(energies)
-    logs = np.log10(energies / (energies.mean() + 1e-11) + 1e-4) + 2
+    level, loudness = energies.mean() + 1e-11, energies.mean(axis=1)
+    heard = loudness / (loudness + 0.1 * level)
+    logs = np.log10(energies / level + 1e-4)
+    logs -= sum(weight * row for weight, row in zip(heard, logs, strict=True)) / heard.sum()
     rows = []
     for position in range(length):
         around = [min(frames - 1, position * HOP + i) for i in range(config.stack)]
@@ -68,8 +71,9 @@ def test_long_recordings_are_transformed_in_blocks_without_a_seam(preprocessor, 
 def test_filters_are_triangles_between_their_neighbours_middles():
     filters = mel_filters(20, 4096, 8000)
     middles = filters.argmax(axis=0) * 8000 / 4096
-    top = 2595 * np.log10(1 + 4000 / 700)
-    expected = [700 * (10 ** (top * (i + 1) / 21 / 2595) - 1) for i in range(20)]
+    low, top = (2595 * np.log10(1 + hertz / 700) for hertz in (100, 4000))
+    mels = [low + (top - low) * (i + 1) / 21 for i in range(20)]
+    expected = [700 * (10 ** (mel / 2595) - 1) for mel in mels]
     np.testing.assert_allclose(middles, expected, atol=1.0)
     between = slice(filters[:, 0].argmax() + 1, filters[:, -1].argmax() + 1)
     np.testing.assert_allclose(filters[between].sum(axis=1), 1, atol=1e-5)
@@ -94,15 +98,15 @@ def test_loudness_does_not_matter(preprocessor, gain):
 
 def test_a_word_in_a_long_recording_is_what_it_is_alone(preprocessor):
     word = noise(4000)
-    silence = np.zeros(16_000, np.float32)
+    silence = np.zeros(32_000, np.float32)
     others = 50 * noise(16_000, seed=1)
     alone = vectors(preprocessor, np.concatenate([silence, word, silence]))
     among = vectors(preprocessor, np.concatenate([others, silence, word, silence, others]))
-    np.testing.assert_allclose(among[200:225], alone[100:125], atol=1e-4)
+    np.testing.assert_allclose(among[300:325], alone[200:225], atol=1e-4)
 
 
 def test_silence_is_a_recording_too(preprocessor):
-    assert (vectors(preprocessor, np.zeros(800, np.float32)) == -2).all()
+    assert (vectors(preprocessor, np.zeros(800, np.float32)) == -4).all()
 
 
 @given(st.integers(1, 5000), st.integers(1, 7))
@@ -121,9 +125,9 @@ def test_positions_are_placed_in_seconds(preprocessor):
 
 
 def test_a_recording_may_be_as_long_as_the_network_takes(preprocessor):
-    assert preprocessor.encode(noise(96_000)).length == 600
-    with pytest.raises(InputError, match=r"is 12\.1 s long; at most 12\.0 s are allowed"):
-        preprocessor.encode(noise(96_800))
+    assert preprocessor.encode(noise(112_000)).length == 700
+    with pytest.raises(InputError, match=r"is 14\.1 s long; at most 14\.0 s are allowed"):
+        preprocessor.encode(noise(112_800))
 
 
 @pytest.mark.parametrize(
