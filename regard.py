@@ -7,13 +7,13 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
-    help="Self-attention as a service: train an encoder, export it, serve it over HTTP.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +30,21 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder with the data set's files. [default: downloaded once]"),
 ]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(metadata.version("regard"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Self-attention as a service: train an encoder, export it, serve it over HTTP."""
 
 
 @app.command()
@@ -133,12 +148,14 @@ def predict(
     """
     import asyncio
 
+    from service.bundles import Bundles
     from service.settings import Settings
 
-    settings = Settings()
-    folder = Path(model) if Path(model).is_dir() else settings.bundles / model
-    if not folder.is_dir():
-        raise ValueError(f"there is no model {model!r} in {settings.bundles}, and no such folder")
+    folders = Settings().bundles
+    folder = Path(model) if Path(model).is_dir() else Bundles(folders).find(model)
+    if folder is None:
+        looked = " or ".join(map(str, folders))
+        raise ValueError(f"there is no model {model!r} in {looked}, and no such folder")
     failed = asyncio.run(_predict(folder, file, json_lines or _is_jsonl(file)))
     if failed:
         typer.echo(f"regard: {failed} lines could not be answered", err=True)
@@ -217,12 +234,13 @@ def models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from export.bundle import MANIFEST, read_manifest
+    from export.bundle import read_manifest
+    from service.bundles import Bundles
     from service.settings import Settings
 
     table = Table("model", "version", "heads", "precision", "MB", "test", "description")
-    for path in sorted(Settings().bundles.glob(f"*/{MANIFEST}")):
-        manifest = read_manifest(path.parent)
+    for found in Bundles(Settings().bundles).scan().values():
+        manifest = read_manifest(found.folder)
         for precision, graph in manifest.graphs.items():
             table.add_row(
                 manifest.name,

@@ -30,7 +30,7 @@ def weights_of(bundle: Path, precision: str, texts: list[str]) -> Iterator[Array
     preprocessor = TextPreprocessor(tokenizer, manifest.max_length)
     graph = read_file(manifest, bundle, manifest.graphs[precision].file)
     run = Runner(graph, attention_names(manifest.attention.layers), threads=1)
-    return (run(*pad([preprocessor.encode_text(text).token_ids])) for text in texts)
+    return (run(pad([preprocessor.encode_text(text)])) for text in texts)
 
 
 def main(

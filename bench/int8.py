@@ -53,7 +53,7 @@ def seconds(run: Runner, batches: list) -> float:
     """Of running all the batches."""
     started = time.perf_counter()
     for batch in batches:
-        run(*batch)
+        run(batch)
     return time.perf_counter() - started
 
 
@@ -62,10 +62,10 @@ def change_with_batch(run: Runner, items: list) -> float:
     largest = 0.0
     for start in range(0, 160, SIZE):
         group = items[start : start + SIZE]
-        together = run(*pad(group))["slots"]
+        together = run(pad(group))["slots"]
         for row, item in enumerate(group):
-            alone = run(*pad([item]))["slots"][0]
-            largest = max(largest, float(np.abs(together[row, : len(item)] - alone).max()))
+            alone = run(pad([item]))["slots"][0]
+            largest = max(largest, float(np.abs(together[row, : item.length] - alone).max()))
     return largest
 
 
@@ -78,8 +78,8 @@ def main(
     loaded = checkpoints.load(checkpoint)
     texts = snips_test(data)
     preprocessor = loaded.preprocessor()
-    items = [preprocessor.encode_text(t).token_ids for t in texts.read_text().splitlines()]
-    ordered = sorted(items, key=len)
+    items = [preprocessor.encode_text(t) for t in texts.read_text().splitlines()]
+    ordered = sorted(items, key=lambda item: item.length)
     alone = [pad([item]) for item in items[:ALONE]]
     batched = [pad(ordered[i : i + SIZE]) for i in range(0, len(ordered), SIZE)]
     heads = [head.name for head in loaded.network.config.heads]

@@ -40,7 +40,7 @@ def main(
     counts: Counter[str] = Counter()
     scores = []
     for text in texts:
-        probabilities = softmax(run(*pad([preprocessor.encode_text(text).token_ids]))[head][0])
+        probabilities = softmax(run(pad([preprocessor.encode_text(text)]))[head][0])
         counts[labels[probabilities.argmax()]] += 1
         scores.append(float(probabilities.max()))
     results = {

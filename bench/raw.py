@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.bundle import read_file, read_manifest
 from export.runtime import Runner
 from model.preprocess.batch import pad
-from model.preprocess.text import TextPreprocessor
+from model.preprocess.text import EncodedText, TextPreprocessor
 
-Items = Sequence[NDArray[np.int64]]
+Items = Sequence[EncodedText]
 BATCHES = (1, 4, 8, 16, 32)
 
 
@@ -31,7 +30,7 @@ class Raw:
         tokenizer = read_file(manifest, bundle, "tokenizer.json").decode()
         preprocessor = TextPreprocessor(tokenizer, manifest.max_length)
         self.run = Runner(graph, [head.name for head in manifest.heads], threads=1)
-        self.items = [preprocessor.encode_text(text).token_ids for text in texts]
+        self.items = [preprocessor.encode_text(text) for text in texts]
         self.one_by_one(50)
 
     def one_by_one(self, count: int = 700) -> dict[str, float]:
@@ -39,7 +38,7 @@ class Raw:
         times = []
         for item in self.items[:count]:
             started = time.perf_counter()
-            self.run(*pad([item]))
+            self.run(pad([item]))
             times.append(time.perf_counter() - started)
         p50, p99 = np.percentile(times, [50, 99]) * 1000
         return {"per_s": len(times) / sum(times), "p50_ms": p50, "p99_ms": p99}
@@ -59,10 +58,10 @@ class Raw:
             batches = [pad(batch) for batch in split(size)]
             started = time.perf_counter()
             for batch in batches:
-                self.run(*batch)
+                self.run(batch)
             rates[size] = len(self.items) / (time.perf_counter() - started)
         best = max(rates, key=rates.__getitem__)
-        positions = sum(map(len, self.items)) / len(self.items)
+        positions = sum(item.length for item in self.items) / len(self.items)
         return {
             "per_s": rates[best],
             "positions_per_s": positions * rates[best],
@@ -71,7 +70,7 @@ class Raw:
 
 
 def _sorted(items: Items, size: int) -> list[Items]:
-    ordered = sorted(items, key=len)
+    ordered = sorted(items, key=lambda item: item.length)
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 

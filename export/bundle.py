@@ -2,7 +2,7 @@
 
 manifest.json           what is in it (`Manifest`)
 model.<precision>.onnx  one graph a precision; all heads and all attention in one pass
-tokenizer.json          for text
+tokenizer.json          for text and spelling
 README.md               the model card
 """
 
@@ -14,18 +14,19 @@ import stat
 from collections.abc import Container, Iterable
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from model.config import DataConfig, HeadConfig
+from model.config import EDGES, DataConfig, HeadConfig, PreprocessConfig
 from model.errors import explain
 
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 MANIFEST_BYTES = 4 * 2**20
 TOKENIZER_BYTES = 64 * 2**20
 GRAPH_BYTES = 2**31 - 1  # what one protobuf message may have
-MAX_POSITIONS = 8_192  # of one input: each of its attention heads then takes 268 MB
+MAX_POSITIONS = 1_048_576  # of one input
+MAX_FULL_POSITIONS = 8_192  # where all look at all: each attention head then takes 268 MB
 NAME = re.compile("[a-z0-9][a-z0-9._-]*")
 Precision = Literal["fp32", "fp16", "int8"]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -57,12 +58,6 @@ class Tensor(_Part):
         return f"{self.name} {self.dtype}({', '.join(map(str, self.axes))})"
 
 
-TEXT_INPUTS = (
-    Tensor(name="token_ids", dtype="int64", axes=("batch", "length")),
-    Tensor(name="valid", dtype="bool", axes=("batch", "length")),
-)
-
-
 class File(_Part):
     """What a file of the bundle must be."""
 
@@ -79,25 +74,30 @@ class Graph(_Part):
 
 
 class AttentionInfo(_Part):
-    """The graph's outputs `attention.<layer>`, each (batch, heads, query, key)."""
+    """The graph's outputs `attention.<layer>`.
+
+    Each is (batch, heads, query, key); with a window (batch, heads, query, 2 window + 1); along
+    edges (batch, heads, edges).
+    """
 
     layers: int = Field(gt=0, le=1_000)
     heads: int = Field(gt=0, le=1_000)
+    window: int | None = Field(default=None, gt=0, le=4_096)
 
 
 class Manifest(_Part):
     """All about a bundle but the weights."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str = Field(pattern=f"^{NAME.pattern}$")
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     license: str
-    modality: Literal["text"] = "text"
+    preprocess: PreprocessConfig
     heads: tuple[HeadConfig, ...] = Field(min_length=1)
     attention: AttentionInfo
     max_length: int = Field(
-        ge=3, le=MAX_POSITIONS, description="positions of one input, special ones included"
+        ge=1, le=MAX_POSITIONS, description="positions of one input, special ones included"
     )
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -109,6 +109,25 @@ class Manifest(_Part):
     )
     test: dict[str, float] = Field(default={}, description="metrics on the test split, as served")
     tools: dict[str, str] = Field(description="versions of what made it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older(cls, data: Any) -> Any:
+        """Schema 1 knew text alone."""
+        if isinstance(data, dict) and data.get("schema_version") == 1:
+            older = {key: value for key, value in data.items() if key != "modality"}
+            preprocess = {"modality": data.get("modality", "text")}
+            return {**older, "schema_version": 2, "preprocess": preprocess}
+        return data
+
+    @model_validator(mode="after")
+    def _length_fits(self) -> Self:
+        full = self.attention.window is None and EDGES not in self.preprocess.inputs
+        if full and self.max_length > MAX_FULL_POSITIONS:
+            raise ValueError(
+                f"max_length is {self.max_length}; without a window at most {MAX_FULL_POSITIONS}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _files_are_listed(self) -> Self:
@@ -124,33 +143,46 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _tensors_fit(self) -> Self:
-        outputs = outputs_of(self.heads, self.attention)
         for sort, found, wanted in (
-            ("input", self.inputs, TEXT_INPUTS),
-            ("output", self.outputs, outputs),
+            ("input", self.inputs, inputs_of(self.preprocess)),
+            ("output", self.outputs, outputs_of(self.heads, self.attention, self.preprocess)),
         ):
             for place, (ours, theirs) in enumerate(zip_longest(found, wanted)):
                 if ours != theirs:
-                    raise ValueError(
-                        f"{sort} {place} is {ours}; heads and attention ask for {theirs}"
-                    )
+                    raise ValueError(f"{sort} {place} is {ours}; the rest asks for {theirs}")
         return self
 
 
-def outputs_of(heads: Iterable[HeadConfig], attention: AttentionInfo) -> tuple[Tensor, ...]:
+def inputs_of(preprocess: PreprocessConfig) -> tuple[Tensor, ...]:
+    """What a graph takes."""
+    return tuple(Tensor(**array._asdict()) for array in preprocess.inputs)
+
+
+def outputs_of(
+    heads: Iterable[HeadConfig], attention: AttentionInfo, preprocess: PreprocessConfig
+) -> tuple[Tensor, ...]:
     """What a graph gives: logits of every head, then the attention weights of every layer."""
-    each = {"token": ("batch", "length"), "sequence": ("batch",)}
-    weights = ("batch", attention.heads, "length", "length")
+    if EDGES in preprocess.inputs:
+        seen: tuple[str | int, ...] = ("edges",)
+    else:
+        seen = ("length", "length" if attention.window is None else 2 * attention.window + 1)
     return (
         *(
-            Tensor(name=head.name, dtype="float32", axes=(*each[head.kind], len(head.labels)))
+            Tensor(name=head.name, dtype="float32", axes=("batch", *_axes_of(head)))
             for head in heads
         ),
         *(
-            Tensor(name=name, dtype="float32", axes=weights)
+            Tensor(name=name, dtype="float32", axes=("batch", attention.heads, *seen))
             for name in attention_names(attention.layers)
         ),
     )
+
+
+def _axes_of(head: HeadConfig) -> tuple[str | int, ...]:
+    if head.kind == "value":
+        return ()
+    labels = len(head.labels)
+    return (labels,) if head.kind == "sequence" else ("length", labels)
 
 
 def attention_names(layers: int) -> list[str]:

@@ -9,12 +9,13 @@ import onnx
 
 from export import verify
 from export.bundle import (
-    TEXT_INPUTS,
+    TOKENIZER,
     AttentionInfo,
     Graph,
     Manifest,
     Precision,
     describe_file,
+    inputs_of,
     outputs_of,
     write_manifest,
 )
@@ -57,7 +58,8 @@ def export(
     work.mkdir(parents=True)
     try:
         graphs = _graphs(checkpoint, dev, work, precisions)
-        (work / "tokenizer.json").write_text(checkpoint.tokenizer, "utf-8")
+        if checkpoint.tokenizer:
+            (work / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
         if (card := out / "README.md").is_file():
             shutil.copy(card, work)
         manifest = _manifest(checkpoint, graphs, work, version)
@@ -97,18 +99,22 @@ def _manifest(
     checkpoint: Checkpoint, graphs: dict[Precision, Graph], work: Path, version: str
 ) -> Manifest:
     recipe, config = Recipe.model_validate(checkpoint.about["recipe"]), checkpoint.network.config
-    attention = AttentionInfo(layers=config.encoder.layers, heads=config.encoder.heads)
-    names = [graph.file for graph in graphs.values()] + ["tokenizer.json"]
+    encoder = config.encoder
+    attention = AttentionInfo(layers=encoder.layers, heads=encoder.heads, window=encoder.window)
+    names = [graph.file for graph in graphs.values()]
+    if checkpoint.tokenizer:
+        names.append(TOKENIZER)
     return Manifest(
         name=recipe.name,
         version=version,
         description=recipe.description,
         license=recipe.license,
+        preprocess=config.preprocess,
         heads=config.heads,
         attention=attention,
         max_length=config.frontend.max_length,
-        inputs=TEXT_INPUTS,
-        outputs=outputs_of(config.heads, attention),
+        inputs=inputs_of(config.preprocess),
+        outputs=outputs_of(config.heads, attention, config.preprocess),
         graphs=graphs,
         files={name: describe_file(work / name) for name in names},
         data=recipe.data,

@@ -4,11 +4,13 @@ import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
 from export.bundle import attention_names
+from export.sample import sample
 from model.network import Network
 
 OPSET = 20
@@ -23,10 +25,11 @@ class ExportedNetwork(nn.Module):
     def __init__(self, network: Network):
         super().__init__()
         self.network = network
+        self.names = [array.name for array in network.config.preprocess.inputs]
 
-    def forward(self, token_ids: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
-        """Token ids and valid, both (batch, length)."""
-        output = self.network(token_ids, valid)
+    def forward(self, *arrays: Tensor) -> tuple[Tensor, ...]:
+        """The network's inputs, in order."""
+        output = self.network(dict(zip(self.names, arrays, strict=True)))
         return (*output.logits.values(), *output.weights)
 
 
@@ -37,17 +40,23 @@ def output_names(network: Network) -> list[str]:
 
 
 def to_onnx(network: Network, path: Path) -> onnx.ModelProto:
-    """Write the fp32 graph to `path`; batch and length are free."""
-    example = torch.ones(2, 5, dtype=torch.int64), torch.ones(2, 5, dtype=torch.bool)
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
+    """Write the fp32 graph to `path`; axes with a name are free."""
+    inputs = network.config.preprocess.inputs
+    arrays = sample(inputs, network.config.frontend.vocabulary or 0, 2, 5, np.random.default_rng(0))
+    example = tuple(torch.from_numpy(arrays[array.name]) for array in inputs)
+    free = {name: torch.export.Dim(name) for name in ("batch", "length", "edges")}
+    shapes = tuple(
+        {i: free[axis] for i, axis in enumerate(array.axes) if isinstance(axis, str)}
+        for array in inputs
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             ExportedNetwork(network).eval(),
             example,
-            input_names=["token_ids", "valid"],
+            input_names=[array.name for array in inputs],
             output_names=output_names(network),
-            dynamic_shapes={"token_ids": axes, "valid": axes},
+            dynamic_shapes=(shapes,),
             dynamo=True,
             opset_version=OPSET,
             verbose=False,

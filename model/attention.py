@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from model.config import Score
 
@@ -128,10 +129,91 @@ def edge_attention(
     return context, weights.unflatten(0, (batch, -1)).transpose(1, 2)
 
 
-class MultiHeadSelfAttention(nn.Module):
-    """Every position looks at every position that the mask allows, once per head."""
+def truncated_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    valid: Tensor,
+    bias: Tensor,
+    score: ScoreFunction = dot_product,
+    dropout: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """attention() where a query looks at most `window` positions to either side of itself.
 
-    def __init__(self, d_model: int, heads: int, score: Score = "dot", dropout: float = 0.0):
+    Computed in blocks: `window` queries against the 3 * window keys of their own block and its two
+    neighbours (Beltagy et al. 2020, section 3.1; arXiv:2004.05150). Time and memory grow linearly
+    with length. A position is known only by its distance, through `bias` (Raffel et al. 2020,
+    section 2.1; arXiv:1910.10683), so any length will do.
+
+    Args:
+        query: (batch, heads, length, d_head)
+        key:   (batch, heads, length, d_head)
+        value: (batch, heads, length, d_head)
+        valid: bool (batch, length), True = real position
+        bias:  (heads, 2 * window + 1), added to the scores of the keys from `window` before the
+               query to `window` after it
+        score: as in attention()
+        dropout: as in attention()
+
+    Returns:
+        context: (batch, heads, length, d_head); at positions that are not valid, of no meaning
+        weights: (batch, heads, length, 2 * window + 1), the key at `query - window + i` under i.
+            Sums to 1 over the last axis; exactly 0 where there is no valid key, and in every
+            row of a position that is not valid.
+    """
+    length, window = query.shape[2], bias.shape[-1] // 2
+    tail = (length + window - 1) // window * window - length
+    queries = _blocks(pad(query, (0, 0, 0, tail)), window)
+    keys, values, real = (
+        _with_neighbours(_blocks(pad(x, (0, 0, window, window + tail)), window))
+        for x in (key, value, valid[:, None, :, None])
+    )
+    mask = _as_block(torch.ones_like(bias[0], dtype=torch.bool)) & real.transpose(-2, -1)
+    biases = _as_block(bias)
+    context, weights = attention(
+        queries, keys, values, mask, lambda q, k: score(q, k) + biases, dropout
+    )
+    context, weights = (
+        x.transpose(1, 2).flatten(2, 3)[:, :, :length] for x in (context, _as_band(weights))
+    )
+    return context, weights * valid[:, None, :, None]
+
+
+def _blocks(positions: Tensor, window: int) -> Tensor:
+    """(batch, heads, blocks * window, features) -> (batch, blocks, heads, window, features)."""
+    return positions.unflatten(2, (-1, window)).transpose(1, 2)
+
+
+def _with_neighbours(blocks: Tensor) -> Tensor:
+    """Each block between the one before and the one after; the first and the last are no more."""
+    return torch.cat((blocks[:, :-2], blocks[:, 1:-1], blocks[:, 2:]), dim=-2)
+
+
+def _as_block(band: Tensor) -> Tensor:
+    """(.., 2 * window + 1) by distance -> (.., window, 3 * window) by query and key of a block."""
+    window = band.shape[-1] // 2
+    rows = pad(band, (0, window)).unsqueeze(-2).expand(*band.shape[:-1], window, -1)
+    return rows.flatten(-2)[..., :-window].unflatten(-1, (window, 3 * window))
+
+
+def _as_band(block: Tensor) -> Tensor:
+    """(.., window, 3 * window) by query and key of a block -> (.., window, 2 * window + 1)."""
+    window = block.shape[-2]
+    rows = pad(block.flatten(-2), (0, window)).unflatten(-1, (window, 3 * window + 1))
+    return rows[..., : 2 * window + 1]
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Every position looks at every other, at those in a window, or along edges; once per head."""
+
+    def __init__(
+        self,
+        d_model: int,
+        heads: int,
+        score: Score = "dot",
+        dropout: float = 0.0,
+        window: int | None = None,
+    ):
         super().__init__()
         if d_model % heads:
             raise ValueError(f"d_model={d_model} is not a multiple of heads={heads}")
@@ -140,12 +222,34 @@ class MultiHeadSelfAttention(nn.Module):
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
         self.score = AdditiveScore(heads, d_model // heads) if score == "additive" else dot_product
+        self.bias = None if window is None else nn.Parameter(torch.zeros(heads, 2 * window + 1))
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, length, d_model) -> the same shape, and weights as in attention()."""
-        query, key, value = map(self._split_heads, self.qkv(hidden).chunk(3, dim=-1))
+    def forward(
+        self, hidden: Tensor, valid: Tensor, edges: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Attend.
+
+        Args:
+            hidden: (batch, length, d_model)
+            valid: bool (batch, length), True = real position
+            edges: see edge_attention(); None: there are none.
+
+        Returns:
+            context: (batch, length, d_model)
+            weights: of edge_attention() where there are edges; of truncated_attention() where there
+                is a window; else of attention().
+        """
+        vectors = [self._split_heads(each) for each in self.qkv(hidden).chunk(3, dim=-1)]
         dropout = self.dropout if self.training else 0.0
-        context, weights = attention(query, key, value, mask, self.score, dropout)
+        if edges is not None:
+            additive = isinstance(self.score, AdditiveScore)
+            score = self.score.of_pairs if additive else dot_product_of_pairs
+            context, weights = edge_attention(*vectors, edges, score, dropout)
+        elif self.bias is not None:
+            context, weights = truncated_attention(*vectors, valid, self.bias, self.score, dropout)
+        else:
+            mask = valid[:, None, None, :]
+            context, weights = attention(*vectors, mask, self.score, dropout)
         return self.out(context.transpose(1, 2).flatten(2)), weights
 
     def _split_heads(self, projected: Tensor) -> Tensor:

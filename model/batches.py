@@ -13,9 +13,8 @@ from model.data.augment import Augmenter
 from model.data.examples import Example
 from model.decode import TokenDecoder
 from model.errors import DataError
-from model.heads import IGNORED
 from model.preprocess.batch import pad
-from model.preprocess.text import TextPreprocessor
+from model.preprocess.modalities import Preprocessor
 from model.recipe import Prepared, Recipe
 from model.teacher import Taught, Teacher
 
@@ -28,13 +27,12 @@ class Batch:
     """A padded batch of labelled examples.
 
     Attributes:
-        token_ids, valid: (batch, length)
-        targets: by head: (batch, length) or (batch,)
+        arrays: what the network takes
+        targets: by head, see `model.heads`
         taught: by head, a teacher's probabilities: (labelled positions, labels) or (batch, labels)
     """
 
-    token_ids: Tensor
-    valid: Tensor
+    arrays: dict[str, Tensor]
     targets: dict[str, Tensor]
     taught: dict[str, Tensor]
 
@@ -64,7 +62,7 @@ class Batches:
         chunk = size * SORTED_BATCHES
         batches = []
         for start in range(0, len(lessons), chunk):
-            part = sorted(lessons[start : start + chunk], key=lambda lesson: len(lesson[0].words))
+            part = sorted(lessons[start : start + chunk], key=lambda lesson: len(lesson[0].source))
             batches.extend(part[i : i + size] for i in range(0, len(part), size))
         rng.shuffle(batches)
         for batch in batches:
@@ -88,28 +86,23 @@ class Batches:
 def collate(
     examples: Sequence[Example],
     checkpoint: Checkpoint,
-    preprocessor: TextPreprocessor,
+    preprocessor: Preprocessor,
     taught: Sequence[Taught] = (),
 ) -> Batch:
-    """Encode and pad; a token target stands at its word's first piece."""
-    encoded = [preprocessor.encode_words(list(example.words)) for example in examples]
-    token_ids, valid = pad([item.token_ids for item in encoded])
-    targets: dict[str, Tensor] = {}
-    joined: dict[str, Tensor] = {}
-    for head in checkpoint.network.config.heads:
-        index = {label: i for i, label in enumerate(head.labels)}
-        shares = [answer[head.name] for answer in taught if answer]
+    """Encode and pad; see `model.heads` for the targets."""
+    encoded = [preprocessor.encode(example.source) for example in examples]
+    arrays = {name: torch.from_numpy(array) for name, array in pad(encoded).items()}
+    length = arrays["valid"].shape[1]
+    targets = {
+        name: head.targets([example.targets.get(name) for example in examples], encoded, length)
+        for name, head in checkpoint.network.heads.items()
+    }
+    joined = {}
+    for name in targets:
+        shares = [answer[name] for answer in taught if answer]
         if shares:
-            joined[head.name] = torch.cat(shares).float()
-        if head.kind == "sequence":
-            targets[head.name] = torch.tensor([index[e.targets[head.name]] for e in examples])
-            continue
-        target = torch.full(token_ids.shape, IGNORED)
-        for row, (example, item) in enumerate(zip(examples, encoded, strict=True)):
-            tags = [index[tag] for tag in example.targets[head.name]]
-            target[row, item.first] = torch.tensor(tags)
-        targets[head.name] = target
-    return Batch(torch.from_numpy(token_ids), torch.from_numpy(valid), targets, joined)
+            joined[name] = torch.cat(shares).float()
+    return Batch(arrays, targets, joined)
 
 
 def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.errors import DataError
 from model.network import Network
-from model.preprocess.text import TextPreprocessor
+from model.preprocess.modalities import Preprocessor, make_preprocessor
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Checkpoint:
 
     Attributes:
         network: the weights, on the CPU.
-        tokenizer: contents of `tokenizer.json`.
+        tokenizer: contents of `tokenizer.json`; empty where the modality has none.
         about: what its maker had to say: recipe, metrics on dev.
     """
 
@@ -33,9 +33,10 @@ class Checkpoint:
     tokenizer: str
     about: dict[str, object]
 
-    def preprocessor(self) -> TextPreprocessor:
+    def preprocessor(self) -> Preprocessor:
         """The preprocessing this network was trained with."""
-        return TextPreprocessor(self.tokenizer, self.network.config.frontend.max_length)
+        config = self.network.config
+        return make_preprocessor(config.preprocess, config.frontend.max_length, self.tokenizer)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:

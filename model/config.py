@@ -2,12 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Score = Literal["dot", "additive"]
 Positions = Literal["sinusoidal", "learned", "none"]
+HeadKind = Literal["token", "sequence", "value", "ctc"]
+Pool = Literal["first", "mean"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -27,10 +36,115 @@ class DataConfig(Config):
     files: dict[str, str] = Field(description="path -> sha256")
 
 
-class FrontendConfig(Config):
-    """Text frontend: token ids -> hidden."""
+class Input(NamedTuple):
+    """An array that a network takes; an axis is a name (any size) or a number."""
 
-    vocabulary: int = Field(gt=0, description="rows of the token embedding")
+    name: str
+    dtype: Literal["int64", "float32", "bool"]
+    axes: tuple[str | int, ...]
+
+
+TOKEN_IDS = Input("token_ids", "int64", ("batch", "length"))
+EDGES = Input("edges", "int64", ("batch", "edges", 2))
+VALID = Input("valid", "bool", ("batch", "length"))
+
+
+class TextConfig(Config):
+    """Text or words, cut into the pieces of a tokenizer."""
+
+    modality: Literal["text"] = "text"
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the network takes of it, and which positions are real."""
+        return TOKEN_IDS, VALID
+
+
+class SpellingConfig(TextConfig):
+    """A word's letters, each several times in a row, so that a head may say more of it."""
+
+    modality: Literal["spelling"]
+    repeat: int = Field(gt=0, le=8, description="positions of a letter")
+
+
+class _Vectors(Config):
+    """What becomes a vector for each position."""
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the network takes of it, and which positions are real."""
+        return Input("vectors", "float32", ("batch", "length", self.width)), VALID
+
+    @property
+    def width(self) -> int:
+        """Features of a vector."""
+        raise NotImplementedError
+
+
+class VectorsConfig(_Vectors):
+    """Vectors as they are."""
+
+    modality: Literal["vectors"]
+    features: int = Field(gt=0, le=65_536)
+
+    @property
+    def width(self) -> int:
+        """Features of a vector."""
+        return self.features
+
+
+class SpeechConfig(_Vectors):
+    """Sound: log-mel frames of 25 ms, every 10 ms."""
+
+    modality: Literal["speech"]
+    rate: int = Field(default=8_000, gt=0, description="samples a second")
+    mels: int = Field(gt=0, le=256, description="filters")
+
+    @property
+    def width(self) -> int:
+        """Features of a vector."""
+        return self.mels
+
+
+class ImageConfig(_Vectors):
+    """A grey image, in square patches, row by row."""
+
+    modality: Literal["image"]
+    rows: int = Field(gt=0, le=1_024)
+    columns: int = Field(gt=0, le=1_024)
+    patch: int = Field(gt=0, le=256, description="side of a patch")
+
+    @property
+    def width(self) -> int:
+        """Features of a vector."""
+        return self.patch**2
+
+
+class GraphConfig(VectorsConfig):
+    """Nodes, each a vector, that look along edges."""
+
+    modality: Literal["graph"]
+    max_edges: int = Field(gt=0, description="of one input, both ways, self loops included")
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the network takes of it, and which positions are real."""
+        vectors, valid = super().inputs
+        return vectors, EDGES, valid
+
+
+PreprocessConfig = Annotated[
+    TextConfig | SpellingConfig | SpeechConfig | ImageConfig | GraphConfig | VectorsConfig,
+    Field(discriminator="modality"),
+]
+
+
+class FrontendConfig(Config):
+    """Arrays -> hidden: token ids are embedded, vectors projected."""
+
+    vocabulary: int | None = Field(
+        default=None, gt=0, description="rows of the token embedding; None: vectors are projected"
+    )
     max_length: int = Field(gt=0, description="positions, special tokens included")
     positions: Positions = "sinusoidal"
 
@@ -44,6 +158,9 @@ class EncoderConfig(Config):
     d_hidden: int = Field(gt=0, description="width of the feed-forward layers")
     norm: Literal["post", "pre"] = "post"
     score: Score = "dot"
+    window: int | None = Field(
+        default=None, gt=0, description="positions to either side that one may look at; None: all"
+    )
     dropout: Fraction = 0.1
     norm_eps: float = Field(default=1e-12, gt=0)
 
@@ -55,23 +172,35 @@ class EncoderConfig(Config):
 
 
 class HeadConfig(Config):
-    """One output: `token` labels every position (N -> N), `sequence` the whole input (N -> 1)."""
+    """One output.
+
+    token: a label for every position (N -> N); sequence: one for the whole input (N -> 1); value: a
+    number for it (N -> 1); ctc: labels whose number the network decides (N -> N'), the first label
+    standing for none.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Literal["token", "sequence"]
-    labels: tuple[str, ...] = Field(min_length=2)
+    kind: HeadKind
+    labels: tuple[str, ...] = Field(default=(), validate_default=True)
+    pool: Pool = Field(default="first", description="what heads of the whole input read")
 
     @field_validator("labels")
     @classmethod
-    def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def _labels_fit(cls, labels: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if twice := _twice(labels):
             raise ValueError(f"labels given twice: {twice}")
+        if info.data.get("kind") == "value":
+            if labels:
+                raise ValueError("a value has no labels")
+        elif len(labels) < 2:
+            raise ValueError(f"{len(labels)} labels; at least 2 are needed")
         return labels
 
 
 class ModelConfig(Config):
     """Everything needed to build a `Network`."""
 
+    preprocess: PreprocessConfig = TextConfig()
     frontend: FrontendConfig
     encoder: EncoderConfig
     heads: tuple[HeadConfig, ...] = Field(min_length=1)
@@ -82,6 +211,16 @@ class ModelConfig(Config):
         if twice := _twice(head.name for head in heads):
             raise ValueError(f"names given twice: {twice}")
         return heads
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        embedded = TOKEN_IDS in self.preprocess.inputs
+        if embedded != (self.frontend.vocabulary is not None):
+            wanted = "a" if embedded else "no"
+            raise ValueError(f"{self.preprocess.modality} needs {wanted} frontend.vocabulary")
+        if self.encoder.window and EDGES in self.preprocess.inputs:
+            raise ValueError("a graph has no window; leave encoder.window out")
+        return self
 
 
 def _twice(names: Iterable[str]) -> list[str]:
@@ -101,6 +240,7 @@ class TrainConfig(Config):
     average: Fraction = Field(default=0.0, description="decay of the weights' moving average")
     label_smoothing: Fraction = 0.0
     train_embeddings: bool = True
+    choose: str = Field(default="exact_match", description="the metric on dev to keep weights by")
     seed: int = 0
 
 

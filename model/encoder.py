@@ -24,21 +24,21 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.pre = config.norm == "pre"
         self.attention = MultiHeadSelfAttention(
-            config.d_model, config.heads, config.score, config.dropout
+            config.d_model, config.heads, config.score, config.dropout, config.window
         )
         self.feed_forward = FeedForward(config.d_model, config.d_hidden)
         self.norm_attention = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.norm_feed_forward = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, length, d_model) -> the same, and weights (batch, heads, query, key)."""
+    def forward(self, hidden: Tensor, valid: Tensor, edges: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(batch, length, d_model) -> the same, and weights as of `MultiHeadSelfAttention`."""
         if self.pre:
-            context, weights = self.attention(self.norm_attention(hidden), mask)
+            context, weights = self.attention(self.norm_attention(hidden), valid, edges)
             hidden = hidden + self.dropout(context)
             update = self.feed_forward(self.norm_feed_forward(hidden))
             return hidden + self.dropout(update), weights
-        context, weights = self.attention(hidden, mask)
+        context, weights = self.attention(hidden, valid, edges)
         hidden = self.norm_attention(hidden + self.dropout(context))
         update = self.feed_forward(hidden)
         return self.norm_feed_forward(hidden + self.dropout(update)), weights
@@ -53,10 +53,15 @@ class Encoder(nn.Module):
         last = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.norm = last if config.norm == "pre" else nn.Identity()
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(batch, length, d_model) -> the same, and one weights tensor a layer."""
+    def forward(
+        self, hidden: Tensor, valid: Tensor, edges: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(batch, length, d_model) -> the same, and one weights tensor a layer.
+
+        See `MultiHeadSelfAttention` for the arguments and the weights.
+        """
         weights = []
         for layer in self.layers:
-            hidden, layer_weights = layer(hidden, mask)
+            hidden, layer_weights = layer(hidden, valid, edges)
             weights.append(layer_weights)
         return self.norm(hidden), weights

@@ -1,33 +1,56 @@
-"""Arrays of one modality -> hidden vectors and the mask of who may look at whom."""
+"""Arrays -> hidden vectors."""
+
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from model.config import EncoderConfig, FrontendConfig
+from model.config import ModelConfig
 from model.positions import PositionEmbedding
 
 
-class TextFrontend(nn.Module):
-    """Token embedding plus position, normalised (Devlin et al. 2019, section 3)."""
+class _Frontend(nn.Module):
+    """A vector for each position, plus one for its place, normalised (Devlin et al. 2019, s. 3)."""
 
-    def __init__(self, config: FrontendConfig, encoder: EncoderConfig):
+    def __init__(self, config: ModelConfig):
         super().__init__()
-        self.tokens = nn.Embedding(config.vocabulary, encoder.d_model)
-        # As large as the positions added to them: sines are, learned ones start small.
-        nn.init.normal_(self.tokens.weight, std=1.0 if config.positions == "sinusoidal" else 0.02)
-        self.positions = PositionEmbedding(config.positions, config.max_length, encoder.d_model)
+        frontend, encoder = config.frontend, config.encoder
+        self.positions = PositionEmbedding(frontend.positions, frontend.max_length, encoder.d_model)
         self.norm = nn.LayerNorm(encoder.d_model, eps=encoder.norm_eps)
         self.dropout = nn.Dropout(encoder.dropout)
 
-    def forward(self, token_ids: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed.
+    def place(self, vectors: Tensor) -> Tensor:
+        """(batch, length, d_model) -> the same."""
+        return self.dropout(self.norm(self.positions(vectors)))
 
-        Args:
-            token_ids: int64 (batch, length)
-            valid: bool (batch, length), True = real position
 
-        Returns:
-            hidden: (batch, length, d_model)
-            mask: bool (batch, 1, 1, key); True: every query may look at this key
-        """
-        hidden = self.norm(self.positions(self.tokens(token_ids)))
-        return self.dropout(hidden), valid[:, None, None, :]
+class TokenFrontend(_Frontend):
+    """Token ids are embedded."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        frontend = config.frontend
+        self.tokens = nn.Embedding(frontend.vocabulary, config.encoder.d_model)
+        # As large as the positions added to them: sines are, learned ones start small.
+        std = 1.0 if frontend.positions == "sinusoidal" else 0.02
+        nn.init.normal_(self.tokens.weight, std=std)
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """`token_ids` int64 (batch, length) -> (batch, length, d_model)."""
+        return self.place(self.tokens(arrays["token_ids"]))
+
+
+class VectorFrontend(_Frontend):
+    """Vectors are projected."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.project = nn.Linear(config.preprocess.width, config.encoder.d_model)
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """`vectors` float32 (batch, length, features) -> (batch, length, d_model)."""
+        return self.place(self.project(arrays["vectors"]))
+
+
+def make_frontend(config: ModelConfig) -> TokenFrontend | VectorFrontend:
+    """What the network's input needs."""
+    return (VectorFrontend if config.frontend.vocabulary is None else TokenFrontend)(config)

@@ -1,27 +1,59 @@
-"""Output heads; each owns its loss, against hard targets or a teacher's probabilities."""
+"""Output heads; each owns its targets and its loss, also against a teacher's probabilities."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, ctc_loss, mse_loss
 
-IGNORED = -100  # target of a position that has no label
+from model.config import EncoderConfig, HeadConfig
+from model.data.examples import Target
+from model.preprocess.batch import Encoded
+
+IGNORED = -100  # target where there is no label
+BLANK = 0  # the label of a ctc head that stands for none
 
 
-class TokenHead(nn.Module):
+class Head(nn.Module):
+    """A linear layer over the encoder's output."""
+
+    def __init__(self, config: HeadConfig, encoder: EncoderConfig):
+        super().__init__()
+        self.pool = config.pool
+        self.index = {label: i for i, label in enumerate(config.labels)}
+        self.dropout = nn.Dropout(encoder.dropout)
+        self.linear = nn.Linear(encoder.d_model, max(1, len(config.labels)))
+
+    def pooled(self, hidden: Tensor, valid: Tensor) -> Tensor:
+        """(batch, length, d_model) -> (batch, d_model): the first position, or the mean of all."""
+        if self.pool == "first":
+            return hidden[:, 0]
+        real = valid[..., None].to(hidden.dtype)
+        return (hidden * real).sum(1) / real.sum(1)
+
+
+class TokenHead(Head):
     """One label for every position (N -> N)."""
 
-    def __init__(self, d_model: int, labels: int, dropout: float):
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(d_model, labels)
-
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
         """(batch, length, d_model) -> logits (batch, length, labels)."""
         return self.linear(self.dropout(hidden))
 
-    @staticmethod
-    def loss(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Mean over labelled positions; target (batch, length) int64, IGNORED where none."""
-        return cross_entropy(logits.flatten(0, 1), target.flatten(), label_smoothing=smoothing)
+    def targets(
+        self, given: Sequence[Target | None], encoded: Sequence[Encoded], length: int
+    ) -> Tensor:
+        """int64 (batch, length), IGNORED where no label is known."""
+        target = torch.full((len(given), length), IGNORED)
+        for row, (labels, item) in enumerate(zip(given, encoded, strict=True)):
+            if labels is not None:
+                indices = [IGNORED if label is None else self.index[label] for label in labels]
+                target[row, list(item.labelled)] = torch.tensor(indices)
+        return target
+
+    def loss(self, logits: Tensor, target: Tensor, valid: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean over labelled positions."""
+        return _cross_entropy(logits.flatten(0, 1), target.flatten(), smoothing)
 
     @staticmethod
     def distance(logits: Tensor, teacher: Tensor, target: Tensor, temperature: float) -> Tensor:
@@ -29,22 +61,22 @@ class TokenHead(nn.Module):
         return temperature**2 * cross_entropy(logits[target != IGNORED] / temperature, teacher)
 
 
-class SequenceHead(nn.Module):
-    """One label for the whole sequence (N -> 1), read at its first position."""
+class SequenceHead(Head):
+    """One label for the whole sequence (N -> 1)."""
 
-    def __init__(self, d_model: int, labels: int, dropout: float):
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(d_model, labels)
-
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
         """(batch, length, d_model) -> logits (batch, labels)."""
-        return self.linear(self.dropout(hidden[:, 0]))
+        return self.linear(self.dropout(self.pooled(hidden, valid)))
 
-    @staticmethod
-    def loss(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Mean over the batch; target (batch,) int64."""
-        return cross_entropy(logits, target, label_smoothing=smoothing)
+    def targets(
+        self, given: Sequence[Target | None], encoded: Sequence[Encoded], length: int
+    ) -> Tensor:
+        """int64 (batch,), IGNORED where it is not known."""
+        return torch.tensor([IGNORED if label is None else self.index[label] for label in given])
+
+    def loss(self, logits: Tensor, target: Tensor, valid: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean over the labelled of the batch."""
+        return _cross_entropy(logits, target, smoothing)
 
     @staticmethod
     def distance(logits: Tensor, teacher: Tensor, target: Tensor, temperature: float) -> Tensor:
@@ -52,7 +84,83 @@ class SequenceHead(nn.Module):
         return temperature**2 * cross_entropy(logits / temperature, teacher)
 
 
-HEADS: dict[str, type[TokenHead] | type[SequenceHead]] = {
+class ValueHead(Head):
+    """A number for the whole sequence (N -> 1), scaled to the targets' mean and deviation."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: HeadConfig, encoder: EncoderConfig):
+        super().__init__(config, encoder)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+
+    def scale_to(self, values: Sequence[float]) -> None:
+        """Take mean and deviation from the training targets."""
+        found = torch.tensor(values)
+        self.mean.copy_(found.mean())
+        self.deviation.copy_(found.std())
+
+    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
+        """(batch, length, d_model) -> values (batch,)."""
+        unit = self.linear(self.dropout(self.pooled(hidden, valid)))[:, 0]
+        return unit * self.deviation + self.mean
+
+    def targets(
+        self, given: Sequence[Target | None], encoded: Sequence[Encoded], length: int
+    ) -> Tensor:
+        """float32 (batch,), NaN where it is not known."""
+        return torch.tensor([torch.nan if value is None else value for value in given])
+
+    def loss(self, logits: Tensor, target: Tensor, valid: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean squared error, in units of the deviation."""
+        known = ~target.isnan()
+        error = mse_loss(logits[known], target[known], reduction="sum")
+        return error / self.deviation**2 / known.sum().clamp(min=1)
+
+
+class CTCHead(TokenHead):
+    """Labels whose number the network decides (N -> N'; Graves et al. 2006)."""
+
+    def targets(
+        self, given: Sequence[Target | None], encoded: Sequence[Encoded], length: int
+    ) -> Tensor:
+        """int64 (batch, most labels), BLANK after each's last; row of IGNORED: not known."""
+        target = torch.full((len(given), max(len(labels or ()) for labels in given)), BLANK)
+        for row, labels in enumerate(given):
+            if labels is None:
+                target[row] = IGNORED
+            else:
+                indices = [self.index[label] for label in labels]
+                target[row, : len(indices)] = torch.tensor(indices, dtype=torch.int64)
+        return target
+
+    def loss(self, logits: Tensor, target: Tensor, valid: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean over the labelled of the batch, each over its labels; 0 where none of them fits.
+
+        `smoothing` pulls towards even probabilities, as in cross-entropy.
+        """
+        known = (target != IGNORED).all(1)
+        if not target.shape[1] or not known.any():
+            return logits.sum() * 0.0
+        shares, real = logits[known].log_softmax(-1), valid[known]
+        labels = target[known]
+        counts = (labels != BLANK).sum(1)
+        loss = ctc_loss(
+            shares.transpose(0, 1), labels, real.sum(1), counts, BLANK, zero_infinity=True
+        )
+        even = -(shares.mean(-1) * real).sum() / real.sum()
+        return (1 - smoothing) * loss + smoothing * even
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    total = cross_entropy(logits, target, label_smoothing=smoothing, reduction="sum")
+    return total / (target != IGNORED).sum().clamp(min=1)
+
+
+HEADS: dict[str, Any] = {
     "token": TokenHead,
     "sequence": SequenceHead,
+    "value": ValueHead,
+    "ctc": CTCHead,
 }

@@ -1,5 +1,6 @@
 """Metrics over whole data sets."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,3 +41,26 @@ def span_f1(gold: Sequence[set], predicted: Sequence[set]) -> PRF:
 def accuracy(gold: Sequence[object], predicted: Sequence[object]) -> float:
     """The share of equal pairs."""
     return sum(a == b for a, b in zip(gold, predicted, strict=True)) / len(gold)
+
+
+def rmse(gold: Sequence[float], predicted: Sequence[float]) -> float:
+    """The root of the mean squared error."""
+    return math.sqrt(sum((a - b) ** 2 for a, b in zip(gold, predicted, strict=True)) / len(gold))
+
+
+def edit_distance(one: Sequence[object], other: Sequence[object]) -> int:
+    """Fewest substitutions, insertions and deletions from one to the other (Levenshtein 1966)."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(other, start=1):
+            substituted = diagonal + (a != b)
+            diagonal = row[j]
+            row[j] = min(row[j] + 1, row[j - 1] + 1, substituted)
+    return row[-1]
+
+
+def error_rate(gold: Sequence[Sequence[object]], predicted: Sequence[Sequence[object]]) -> float:
+    """Edits over labels, summed over all sequences."""
+    edits = sum(edit_distance(a, b) for a, b in zip(gold, predicted, strict=True))
+    return edits / sum(map(len, gold))

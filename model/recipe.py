@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from pydantic import Field, ValidationError, model_validator
@@ -24,15 +24,21 @@ from model.config import (
     EncoderConfig,
     FrontendConfig,
     HeadConfig,
+    HeadKind,
     ModelConfig,
+    Pool,
+    PreprocessConfig,
+    TextConfig,
     TrainConfig,
 )
 from model.data.examples import Example, Splits
 from model.data.files import read_splits
 from model.errors import DataError, explain
+from model.heads import ValueHead
 from model.network import Network
 from model.pretrained import PretrainedConfig
 
+BLANK_LABEL = "_"  # of ctc heads
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
@@ -40,7 +46,8 @@ class RecipeHead(Config):
     """A head; its labels are those of the training data."""
 
     name: str
-    kind: Literal["token", "sequence"]
+    kind: HeadKind
+    pool: Pool = "first"
 
 
 class Recipe(Config):
@@ -52,6 +59,7 @@ class Recipe(Config):
     data: DataConfig
     examples: tuple[str, ...] = Field(default=(), max_length=20, description="to try it with")
     heads: tuple[RecipeHead, ...] = Field(min_length=1)
+    preprocess: PreprocessConfig = TextConfig()
     pretrained: PretrainedConfig | None = None
     frontend: FrontendConfig | None = None
     encoder: EncoderConfig | None = None
@@ -102,13 +110,22 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
         if recipe.dropout is not None:
             encoder = encoder.model_copy(update={"dropout": recipe.dropout})
     else:
-        tokenizer = train_tokenizer(splits.train, recipe.frontend.vocabulary)
+        tokenizer = ""
+        if recipe.frontend.vocabulary:
+            tokenizer = train_tokenizer(splits.train, recipe.frontend.vocabulary)
         frontend, encoder = recipe.frontend, recipe.encoder
     heads = tuple(
-        HeadConfig(name=head.name, kind=head.kind, labels=_labels(splits.train, head))
+        HeadConfig(
+            name=head.name, kind=head.kind, labels=_labels(splits.train, head), pool=head.pool
+        )
         for head in recipe.heads
     )
-    network = Network(ModelConfig(frontend=frontend, encoder=encoder, heads=heads))
+    network = Network(
+        ModelConfig(preprocess=recipe.preprocess, frontend=frontend, encoder=encoder, heads=heads)
+    )
+    for name, head in network.heads.items():
+        if isinstance(head, ValueHead):
+            head.scale_to([e.targets[name] for e in splits.train if name in e.targets])
     if recipe.start:
         network = _start(Path(recipe.start), network, tokenizer)
     elif recipe.pretrained:
@@ -133,7 +150,7 @@ def train_tokenizer(examples: list[Example], vocabulary: int) -> str:
     Raises:
         DataError: the words have more different characters than `vocabulary` has room for.
     """
-    words = [word for example in examples for word in example.words]
+    words = [word for example in examples for word in example.source]
     tokenizer = _word_piece({})
     parts = {
         part
@@ -163,11 +180,15 @@ def _word_piece(pieces: dict[str, int]) -> Tokenizer:
 
 
 def _labels(examples: list[Example], head: RecipeHead) -> tuple[str, ...]:
-    """The labels seen; for BIO tags both B- and I- of every type, after O."""
-    targets = [example.targets[head.name] for example in examples]
+    """The labels seen; of BIO tags both B- and I- of every type, after O; of ctc a blank first."""
+    if head.kind == "value":
+        return ()
+    targets = [e.targets[head.name] for e in examples if head.name in e.targets]
     if head.kind == "sequence":
         return tuple(sorted(set(targets)))
-    seen = {tag for tags in targets for tag in tags}
+    seen = {tag for tags in targets for tag in tags if tag is not None}
+    if head.kind == "ctc":
+        return (BLANK_LABEL, *sorted(seen))
     types = sorted({tag[2:] for tag in seen if tag[:2] in ("B-", "I-")})
     if seen - {"O"} <= {f"{prefix}-{name}" for name in types for prefix in "BI"}:
         return ("O", *(f"{prefix}-{name}" for name in types for prefix in "BI"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from model.data.examples import Example
 from model.errors import DataError
 from model.network import Network
 from model.preprocess.batch import pad
-from model.preprocess.text import TextPreprocessor
+from model.preprocess.modalities import Preprocessor
 
 BATCH = 64
 
@@ -42,12 +43,12 @@ class Teacher:
     @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[Taught]:
         """What they answer to each example."""
-        order = sorted(range(len(examples)), key=lambda i: len(examples[i].words))
+        order = sorted(range(len(examples)), key=lambda i: len(examples[i].source))
         answers: dict[int, Taught] = {}
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            words = [list(examples[i].words) for i in chosen]
-            means = [self._answer(*teacher, words) for teacher in self.networks]
+            sources = [examples[i].source for i in chosen]
+            means = [self._answer(*teacher, sources) for teacher in self.networks]
             for row, i in enumerate(chosen):
                 answers[i] = {
                     name: sum(mean[row][name] for mean in means).div(len(means)).half()
@@ -56,17 +57,17 @@ class Teacher:
         return [answers[i] for i in range(len(examples))]
 
     def _answer(
-        self, network: Network, preprocessor: TextPreprocessor, words: list[list[str]]
+        self, network: Network, preprocessor: Preprocessor, sources: list[Any]
     ) -> list[Taught]:
-        encoded = [preprocessor.encode_words(each) for each in words]
-        token_ids, valid = pad([item.token_ids for item in encoded])
-        logits = network(torch.from_numpy(token_ids), torch.from_numpy(valid)).logits
-        answers: list[Taught] = [{} for _ in words]
+        encoded = [preprocessor.encode(source) for source in sources]
+        arrays = {name: torch.from_numpy(array) for name, array in pad(encoded).items()}
+        logits = network(arrays).logits
+        answers: list[Taught] = [{} for _ in sources]
         for head in network.config.heads:
             shares = (logits[head.name].float() / self.config.temperature).softmax(-1)
             for row, item in enumerate(encoded):
                 token = head.kind == "token"
                 answers[row][head.name] = (
-                    shares[row][item.first] if token else shares[row : row + 1]
+                    shares[row][item.labelled] if token else shares[row : row + 1]
                 )
         return answers

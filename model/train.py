@@ -20,16 +20,16 @@ from model import checkpoint as checkpoints
 from model.batches import Batch, Batches
 from model.checkpoint import Checkpoint
 from model.errors import DataError
-from model.evaluate import Arrays, evaluate
-from model.heads import HEADS
+from model.evaluate import evaluate, is_better
 from model.network import Network
+from model.preprocess.batch import Arrays
 from model.recipe import Prepared, Recipe
 
 
 def train(recipe: Recipe, prepared: Prepared, out: Path) -> Checkpoint:
     """Train, or go on where a killed run in `out` was.
 
-    Writes to `out`: best.safetensors (the checkpoint with the best exact match on dev),
+    Writes to `out`: best.safetensors (the checkpoint that is best on dev),
     last.safetensors (to resume from), metrics.jsonl (a line an epoch).
 
     Raises:
@@ -48,9 +48,9 @@ def train(recipe: Recipe, prepared: Prepared, out: Path) -> Checkpoint:
 def torch_run(network: Network):
     """The network as `evaluate` wants it, numpy in and out."""
 
-    def run(token_ids: NDArray[np.int64], valid: NDArray[np.bool_]) -> Arrays:
+    def run(arrays: Arrays) -> dict[str, NDArray[np.floating]]:
         with torch.inference_mode():
-            output = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
+            output = network({name: torch.from_numpy(array) for name, array in arrays.items()})
         return {name: logits.numpy() for name, logits in output.logits.items()}
 
     return run
@@ -69,7 +69,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(list(_groups(self.network, recipe)), fused=True)
         self.steps_an_epoch = math.ceil(len(self.splits.train) / self.config.batch_size)
         self.batches = Batches(recipe, prepared)
-        self.best = -1.0
+        self.best: float | None = None
 
     def epoch(self, epoch: int, progress: Progress) -> None:
         """One pass over the training examples, then dev."""
@@ -105,14 +105,13 @@ class _Run:
 
     def _loss(self, batch: Batch) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.network(batch.token_ids, batch.valid).logits
-        total = torch.zeros(())
-        for head in self.recipe.heads:
-            kind, target, ours = HEADS[head.kind], batch.targets[head.name], logits[head.name]
-            loss = kind.loss(ours.float(), target, self.config.label_smoothing)
+            logits = self.network(batch.arrays).logits
+        total, valid = torch.zeros(()), batch.arrays["valid"]
+        for name, head in self.network.heads.items():
+            target, ours = batch.targets[name], logits[name].float()
+            loss = head.loss(ours, target, valid, self.config.label_smoothing)
             if (distill := self.recipe.distill) is not None:
-                taught = batch.taught[head.name]
-                distance = kind.distance(ours.float(), taught, target, distill.temperature)
+                distance = head.distance(ours, batch.taught[name], target, distill.temperature)
                 loss = (1 - distill.weight) * loss + distill.weight * distance
             total = total + loss
         return total
@@ -123,8 +122,9 @@ class _Run:
         self.network.eval()
         heads = self.network.config.heads
         metrics = evaluate(torch_run(self.network), self.preprocessor, heads, self.splits.dev)
-        if metrics["exact_match"] > self.best:
-            self.best = metrics["exact_match"]
+        chosen = metrics[self.config.choose]
+        if is_better(self.config.choose, chosen, self.best):
+            self.best = chosen
             self.checkpoint.about = {
                 "recipe": self.recipe.model_dump(mode="json"),
                 "dev": metrics,

@@ -1,14 +1,17 @@
-"""The models being served: each a bundle in a sub-folder of its name."""
+"""The models being served, each from a bundle."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 
-from export.bundle import NAME, BundleError, read_manifest
+from export.bundle import BundleError, read_manifest
 from service.answers import Model
+from service.bundles import Bundles, Found, look
+from service.device import find_devices
 from service.errors import Loading, NoModel, Overloaded, UnknownModel
 from service.loader import load_bundle
 from service.predictor import Predictor
@@ -16,7 +19,7 @@ from service.scheduler import Scheduler
 from service.session import cpu_quota
 from service.settings import Settings
 from service.telemetry import Metrics
-from service.watch import GONE, Signature, scan, signature, watch
+from service.watch import watch
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Registry:
     def __init__(self, settings: Settings, metrics: Metrics):
         self._settings = settings
         self._metrics = metrics
+        self._bundles = Bundles(settings.bundles)
         self._threads = settings.threads or max(1, cpu_quota() // settings.workers)
         self._scheduler = Scheduler()
         self._changing = asyncio.Lock()
@@ -50,7 +54,7 @@ class Registry:
         self.loading: set[str] = set()
         self.withheld: set[str] = set()
         self.tell: Callable[[str, str], None] = lambda action, name: None
-        self.tried: dict[str, Signature] | None = None
+        self.tried: dict[str, Found] | None = None
 
     def load_all(self, withheld: Collection[str] = ()) -> None:
         """Load every bundle, in the order of their names; to be called once.
@@ -59,15 +63,18 @@ class Registry:
             withheld: names of those that an administrator unloaded.
 
         Raises:
-            BundleError: there is no folder of bundles, a bundle cannot be used, or the default
+            BundleError: a folder of bundles cannot be read, a bundle cannot be used, or the default
                 model is not among them.
+            DeviceError: the device cannot be used.
         """
-        bundles, default = self._settings.bundles, self._settings.default_model
-        if not bundles.is_dir():
-            raise BundleError(f"{bundles} is no folder; bundles are looked for in it")
-        found = scan(bundles)
+        find_devices(self._settings.device)  # what is wrong with it is known before any bundle is
+        found, default = self._bundles.scan(), self._settings.default_model
         self.withheld.update(withheld)
-        predictors = {name: self._build(name) for name in found if name not in withheld}
+        predictors = {
+            name: self._build(name, bundle.folder)
+            for name, bundle in found.items()
+            if name not in withheld
+        }
         if default is not None and default not in predictors.keys() | withheld:
             raise BundleError(f"the default model {default} is not among {list(predictors)}")
         self._serve(predictors)
@@ -117,21 +124,22 @@ class Registry:
         return full
 
     async def load(self, name: str) -> Predictor:
-        """Load the bundle in the folder of that name, in place of what is served under it.
+        """Load the bundle of that name, in place of what is served under it.
 
         Requests go to the old one until the new one is ready; those it has got, it answers.
 
         Raises:
             Loading: the others are not loaded yet.
-            UnknownModel: there is no such folder.
+            UnknownModel: there is none, nor a folder where it would be.
             BundleError: it cannot be used; the old one, if any, is served still.
         """
         self.check_loaded()
-        if not NAME.fullmatch(name) or not (self._settings.bundles / name).is_dir():
-            message = f"there is no folder {name!r} among the bundles"
-            raise UnknownModel([{"loc": ["model"], "message": message}])
         async with self._changing:
-            return await self._load(name)
+            folder = await asyncio.to_thread(self._bundles.find, name)
+            if folder is None:
+                message = f"there is no folder {name!r} among the bundles"
+                raise UnknownModel([{"loc": ["model"], "message": message}])
+            return await self._load(name, folder)
 
     async def unload(self, name: str) -> None:
         """Serve a model no more, until it is loaded by name again.
@@ -145,22 +153,22 @@ class Registry:
             self.withheld.add(name)
             await self._remove(name)
 
-    async def follow(self, name: str, signature: Signature) -> None:
+    async def follow(self, name: str, found: Found | None) -> None:
         """See `service.watch.Follower`."""
         async with self._changing:
             if name in self.withheld:
-                self._note(name, signature)
-            elif signature != GONE:
+                self._note(name, found)
+            elif found is not None:
                 with suppress(BundleError):
-                    await self._load(name)
+                    await self._load(name, found.folder)
             else:
                 await self._remove(name)
-                self._note(name, GONE)
+                self._note(name, None)
 
     def watch(self) -> None:
         """Follow changes on disk from now on, as the settings say."""
         if self._settings.watch_s:
-            watching = watch(self, self._settings.bundles, self._settings.watch_s, self._stop)
+            watching = watch(self, self._bundles, self._settings.watch_s, self._stop)
             self._watching = asyncio.create_task(watching)
 
     async def close(self) -> None:
@@ -197,6 +205,7 @@ class Registry:
                 "attention_floats": settings.max_attention_floats,
             },
             "examples": list(manifest.examples),
+            "device": predictor.device,
             "precision": predictor.precision,
             "dev": {precision: graph.dev for precision, graph in manifest.graphs.items()},
             "test": manifest.test,
@@ -210,8 +219,7 @@ class Registry:
             described["refused"] = self.refused[manifest.name]
         return described
 
-    def _build(self, name: str, nice: int = 0) -> Predictor:
-        folder = self._settings.bundles / name
+    def _build(self, name: str, folder: Path, nice: int = 0) -> Predictor:
         found = read_manifest(folder).name
         if found != name:
             raise BundleError(f"{folder}: its manifest is of {found}; name the folder so")
@@ -221,20 +229,20 @@ class Registry:
         )
         again = "reloaded" if name in self.predictors else "loaded"
         seconds = perf_counter() - started_s
-        told = (again, name, new.manifest.version, new.precision, seconds)
-        logger.info("%s %s, version %s, %s, in %.2f s", *told)
+        told = (again, name, new.manifest.version, new.precision, new.device, seconds)
+        logger.info("%s %s, version %s, %s on %s, in %.2f s", *told)
         return new
 
-    async def _load(self, name: str) -> Predictor:
-        self._note(name, signature(self._settings.bundles / name))
+    async def _load(self, name: str, folder: Path) -> Predictor:
+        self._note(name, look(folder))
         loader = ThreadPoolExecutor(1, "loader")  # of its own, as it gives way for good
         self.loading.add(name)
         try:
             loop = asyncio.get_running_loop()
-            new = await loop.run_in_executor(loader, self._build, name, LAST)
+            new = await loop.run_in_executor(loader, self._build, name, folder, LAST)
         except BundleError as error:
             # Whoever reads of models need not know where they are kept.
-            self.refused[name] = str(error).replace(f"{self._settings.bundles}/", "")
+            self.refused[name] = str(error).replace(f"{folder.parent}/", "")
             logger.warning("refused %s: %s", name, error)
             raise
         finally:
@@ -259,13 +267,13 @@ class Registry:
     def _serve(self, predictors: dict[str, Predictor]) -> None:
         for served, models in ((False, self.predictors), (True, predictors)):
             for model in models.values():
-                self._metrics.show_model(model.manifest, model.precision, served)
+                self._metrics.show_model(model.manifest, model.precision, model.device, served)
         self.predictors = dict(sorted(predictors.items()))
         self.default = self._settings.default_model or min(predictors, default=None)
 
-    def _note(self, name: str, signature: Signature) -> None:
+    def _note(self, name: str, found: Found | None) -> None:
         assert self.tried is not None
-        if signature == GONE:
+        if found is None:
             self.tried.pop(name, None)
         else:
-            self.tried[name] = signature
+            self.tried[name] = found

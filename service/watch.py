@@ -2,71 +2,37 @@
 
 import asyncio
 import logging
-import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
-from export.bundle import MANIFEST
+from service.bundles import Bundles, Found
 
 logger = logging.getLogger(__name__)
-
-Signature = tuple[tuple[str, int, int, int], ...]
-GONE: Signature = ()
 
 
 class Follower(Protocol):
     """What is told of changes.
 
     Attributes:
-        tried: the signature of each bundle that was loaded or refused, by name; None before that.
+        tried: each bundle as it was when it was loaded or refused, by name; None before that.
     """
 
-    tried: dict[str, Signature] | None
+    tried: dict[str, Found] | None
 
-    async def follow(self, name: str, signature: Signature) -> None:
-        """Load, reload or unload what has that signature now."""
-
-
-def signature(bundle: Path) -> Signature:
-    """Changes when a file of the folder does; `GONE` where there is no manifest."""
-    try:
-        with os.scandir(bundle) as entries:
-            found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-    except OSError:
-        return GONE
-    if not any(name == MANIFEST for name, _ in found):
-        return GONE
-    return tuple(
-        sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-    )
+    async def follow(self, name: str, found: Found | None) -> None:
+        """Load, reload or unload what is so now; None: it is gone."""
 
 
-def scan(bundles: Path) -> dict[str, Signature]:
-    """The signature of every bundle, by its folder's name; a name with a dot first is passed over.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    with os.scandir(bundles) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-    signatures = {name: signature(bundles / name) for name in names}
-    return {name: found for name, found in signatures.items() if found != GONE}
-
-
-async def watch(follower: Follower, bundles: Path, seconds: float, stop: asyncio.Event) -> None:
+async def watch(follower: Follower, bundles: Bundles, seconds: float, stop: asyncio.Event) -> None:
     """Tell of every change that then rests for one look, so that copies may be finished first."""
-    before: dict[str, Signature] = {}
+    before: dict[str, Found] = {}
     while not await _wait(stop, seconds):
         if follower.tried is None:
             continue
-        try:
-            found = await asyncio.to_thread(scan, bundles)
-        except OSError:  # all of it is gone: rather a fault of the disk than a wish
-            continue
+        found = await asyncio.to_thread(bundles.scan)
         for name in sorted(found.keys() | follower.tried.keys()):
-            now = found.get(name, GONE)
-            if now != follower.tried.get(name, GONE) and now == before.get(name, GONE):
+            now = found.get(name)
+            if now != follower.tried.get(name) and now == before.get(name):
                 try:
                     await follower.follow(name, now)
                 except Exception:

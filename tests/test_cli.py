@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +62,9 @@ def test_predict_answers_lines_as_the_network_in_torch_does(made: Path) -> None:
         item = checkpoint.preprocessor().encode_text(text)
         token_ids = torch.from_numpy(item.token_ids)[None]
         with torch.inference_mode():
-            output = checkpoint.network(token_ids, torch.ones_like(token_ids, dtype=torch.bool))
+            output = checkpoint.network(
+                {"token_ids": token_ids, "valid": torch.ones_like(token_ids, dtype=torch.bool)}
+            )
         shares = output.logits["intent"][0].softmax(-1)
         (answer,) = json.loads(line)["results"]
         best = answer["classes"]["intent"][0]
@@ -99,6 +103,21 @@ def test_models_lists_what_would_be_served(made: Path) -> None:
     assert done.returncode == 0
     assert "tiny" in done.stdout
     assert "intent" in done.stdout
+
+
+def test_models_are_found_by_name_in_any_of_the_folders(made: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(made / "bundles/tiny", newer)
+    manifest = newer / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace('"version": "1"', '"version": "2"'))
+    for folders, version in (
+        (f"{tmp_path}:{made / 'bundles'}", "1"),
+        (f"{newer}:{made / 'bundles'}", "2"),
+    ):
+        done = regard("predict", "tiny", given="table in rome", REGARD_BUNDLES=folders)
+        assert json.loads(done.stdout)["version"] == version, done.stderr
+        listed = regard("models", REGARD_BUNDLES=folders, COLUMNS="200").stdout
+        assert re.search(rf"tiny\W+{version}\W", listed)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Answerer:
     def __call__(self, texts: Sequence[str]) -> list[Answer]:
         """Answer each text, all in one run of the model."""
         encoded = [self.preprocessor.encode_text(text) for text in texts]
-        logits = self.run(*pad([item.token_ids for item in encoded]))
+        logits = self.run(pad(encoded))
         classes = softmax(logits[self.sequence.name]).tolist()
         answers: list[Answer] = []
         for row, (text, item) in enumerate(zip(texts, encoded, strict=True)):

@@ -52,7 +52,7 @@ class Augmenter:
 def segments(example: Example, head: str) -> list[Segment]:
     """The example's slots, and single words between them."""
     parts: list[Segment] = []
-    for word, tag in zip(example.words, example.targets[head], strict=True):
+    for word, tag in zip(example.source, example.targets[head], strict=True):
         if tag.startswith("I-") and parts:
             parts[-1] = ((*parts[-1][0], word), parts[-1][1])
         else:
@@ -106,7 +106,7 @@ def typed_copy(examples: Iterable[Example], head: str, seed: int = 0) -> list[Ex
     rng = random.Random(seed)
     copies = []
     for example in examples:
-        tagged = as_typed(list(zip(example.words, example.targets[head], strict=True)), rng)
+        tagged = as_typed(list(zip(example.source, example.targets[head], strict=True)), rng)
         words, tags = zip(*tagged, strict=True)
         case = rng.choice((_sentence_case, _sentence_case, str.title, str.upper))
         cased = tuple(case(" ".join(words)).split(" "))

@@ -1,15 +1,25 @@
 """One labelled example, and what a data set is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# token: a label for each labelled position, None where it is not known; sequence: a label; value: a
+# number; ctc: labels in order.
+Target = tuple[str | None, ...] | str | float
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Words and, for each head by its name, a tag for every word or one class."""
+    """An input, and what each head should answer.
 
-    words: tuple[str, ...]
-    targets: dict[str, tuple[str, ...] | str]
+    Attributes:
+        source: what the modality's preprocessor encodes: of text its words.
+        targets: by the name of the head; one that is missing is not known.
+    """
+
+    source: Any
+    targets: Mapping[str, Target]
 
 
 class Splits(NamedTuple):

@@ -1,23 +1,51 @@
-"""Items of different length -> one padded batch."""
+"""Encoded inputs of different length -> one padded batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+Arrays = dict[str, NDArray[Any]]
+PADDING = {"edges": -1}  # of all others 0
 
-def pad(items: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Pad with 0 to the longest item.
 
-    Args:
-        items: int64 (length,) each.
+class Encoded(Protocol):
+    """One input, ready for the network."""
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """What the network takes, by name; without the axis batch."""
+
+    @property
+    def length(self) -> int:
+        """Its positions."""
+
+    @property
+    def labelled(self) -> Sequence[int]:
+        """The positions that token heads label, in order."""
+
+
+def pad(items: Sequence[Encoded]) -> Arrays:
+    """Pad each array, at its first axis, to the longest; `valid` says which positions are real.
 
     Returns:
-        padded: int64 (batch, length)
-        valid: bool (batch, length), True = real position
+        valid: bool (batch, length), True = real position; and each of `Encoded.arrays`, with the
+        axis batch in front.
     """
-    lengths = np.array([len(item) for item in items])
-    valid = np.arange(lengths.max()) < lengths[:, None]
-    padded = np.zeros(valid.shape, np.int64)
-    padded[valid] = np.concatenate(items)
-    return padded, valid
+    valid = _mask([item.length for item in items])
+    padded: Arrays = {}
+    for name in items[0].arrays:
+        arrays = [item.arrays[name] for item in items]
+        real = valid if name != "edges" else _mask([len(array) for array in arrays])
+        joined = np.concatenate(arrays)
+        padded[name] = np.full((*real.shape, *joined.shape[1:]), PADDING.get(name, 0), joined.dtype)
+        padded[name][real] = joined
+    padded["valid"] = valid
+    return padded
+
+
+def _mask(lengths: Sequence[int]) -> NDArray[np.bool_]:
+    found = np.array(lengths)
+    mask: NDArray[np.bool_] = np.arange(found.max()) < found[:, None]
+    return mask

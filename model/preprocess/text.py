@@ -5,6 +5,7 @@ A word's label is read at its first piece (Devlin et al. 2019, section 5.3).
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,21 @@ class EncodedText(NamedTuple):
     words: list[Span] | None
     first: list[int]
     offsets: list[tuple[Span, ...]]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """What the network takes."""
+        return {"token_ids": self.token_ids}
+
+    @property
+    def length(self) -> int:
+        """Its positions."""
+        return len(self.token_ids)
+
+    @property
+    def labelled(self) -> list[int]:
+        """The positions that token heads label: a word's first piece, each."""
+        return self.first
 
     @property
     def pieces(self) -> list[tuple[int, int, int] | None]:
@@ -105,6 +121,16 @@ class TextPreprocessor:
         self._first, self._last = (_pack([self._special_id(name)]) for name in ("[CLS]", "[SEP]"))
         self._unknown = self._special_id("[UNK]")
         self._known: dict[str, Pieces] = {}
+
+    def encode(self, source: str | Sequence[str]) -> EncodedText:
+        """Encode a text, or words as given.
+
+        Raises:
+            InputError: see `encode_text` and `encode_words`.
+        """
+        if isinstance(source, str):
+            return self.encode_text(source)
+        return self.encode_words([*source])
 
     def encode_text(self, text: str) -> EncodedText:
         """Split into words and encode; words that have no visible character are left out.

@@ -31,8 +31,10 @@ def test_fp32_equals_torch_at_shapes_not_used_for_export(trained, runs, shape) -
     token_ids = rng.integers(0, 67, shape)
     valid = np.arange(shape[1]) < rng.integers(1, shape[1] + 1, (shape[0], 1))
     with torch.inference_mode():
-        output = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
-    ours = runs["fp32"](token_ids, valid)
+        output = network(
+            {"token_ids": torch.from_numpy(token_ids), "valid": torch.from_numpy(valid)}
+        )
+    ours = runs["fp32"]({"token_ids": token_ids, "valid": valid})
     for name, logits in output.logits.items():
         np.testing.assert_allclose(ours[name], logits.numpy(), atol=1e-4)
     for layer, weights in enumerate(output.weights):
@@ -62,8 +64,10 @@ def test_every_kind_of_encoder_exports(tiny, tmp_path: Path, options) -> None:
     rng = np.random.default_rng(0)
     token_ids, valid = rng.integers(0, 23, (3, 7)), np.arange(7) < np.array([[7], [1], [4]])
     with torch.inference_mode():
-        expected = network(torch.from_numpy(token_ids), torch.from_numpy(valid))
-    ours = run(token_ids, valid)
+        expected = network(
+            {"token_ids": torch.from_numpy(token_ids), "valid": torch.from_numpy(valid)}
+        )
+    ours = run({"token_ids": token_ids, "valid": valid})
     np.testing.assert_allclose(ours["slots"], expected.logits["slots"].numpy(), atol=1e-5)
     np.testing.assert_allclose(ours["attention.1"], expected.weights[1].numpy(), atol=1e-5)
 
@@ -104,8 +108,8 @@ def test_fp16_that_answers_differently_is_refused(trained, runs) -> None:
     checkpoint, splits = trained
     verify.check_fp16(checkpoint, runs["fp32"], runs["fp16"], splits.dev)
 
-    def other(token_ids, valid):
-        arrays = runs["fp32"](token_ids, valid)
+    def other(given):
+        arrays = runs["fp32"](given)
         return arrays | {"intent": -arrays["intent"]}
 
     with pytest.raises(verify.ParityError, match="fp16 answers"):
@@ -117,7 +121,9 @@ def test_int8_answers_do_not_depend_on_the_batch(runs: dict[str, Runner]) -> Non
     rng = np.random.default_rng(5)
     items = [rng.integers(1, 67, length) for length in rng.integers(1, 29, 40)]
     run = runs["int8"]
-    alone = [run(item[None], np.ones((1, len(item)), bool)) for item in items]
+    alone = [
+        run({"token_ids": item[None], "valid": np.ones((1, len(item)), bool)}) for item in items
+    ]
     for _ in range(10):
         chosen = rng.permutation(len(items))[: rng.integers(2, 17)]
         longest = max(len(items[i]) for i in chosen) + rng.integers(0, 4)
@@ -125,7 +131,7 @@ def test_int8_answers_do_not_depend_on_the_batch(runs: dict[str, Runner]) -> Non
         for row, i in enumerate(chosen):
             token_ids[row, : len(items[i])] = items[i]
         valid = np.arange(longest) < np.array([[len(items[i])] for i in chosen])
-        together = run(token_ids, valid)
+        together = run({"token_ids": token_ids, "valid": valid})
         for row, i in enumerate(chosen):
             n = len(items[i])
             assert (together["slots"][row, :n] == alone[i]["slots"][0]).all()

@@ -36,7 +36,7 @@ def test_equals_torch_multihead_attention(seeded, valid):
     ours.out.load_state_dict(theirs.out_proj.state_dict())
     hidden = torch.randn(BATCH, LENGTH, D_MODEL)
 
-    context, weights = ours(hidden, valid[:, None, None, :])
+    context, weights = ours(hidden, valid)
     expected, expected_weights = theirs(
         hidden, hidden, hidden, key_padding_mask=~valid, average_attn_weights=False
     )
@@ -106,7 +106,7 @@ def test_dropout_changes_the_context_but_not_the_weights(vectors, valid):
 def test_dropout_is_off_in_evaluation(seeded, valid):
     layer = MultiHeadSelfAttention(D_MODEL, HEADS, dropout=0.5).eval()
     hidden = torch.randn(BATCH, LENGTH, D_MODEL)
-    first, second = (layer(hidden, valid[:, None, None, :])[0] for _ in range(2))
+    first, second = (layer(hidden, valid)[0] for _ in range(2))
     assert torch.equal(first, second)
 
 

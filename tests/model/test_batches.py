@@ -17,14 +17,14 @@ def sentences(batches: Batches, epoch: int) -> list[list[int]]:
     return [
         ids[valid].tolist()
         for batch in batches.of_epoch(epoch)
-        for ids, valid in zip(batch.token_ids, batch.valid, strict=True)
+        for ids, valid in zip(*batch.arrays.values(), strict=True)
     ]
 
 
 def test_every_example_is_seen_once_an_epoch_in_an_order_of_its_own(tiny_recipe, data):
     recipe = tiny_recipe()
     batches = Batches(recipe, recipes.prepare(recipe, data))
-    sizes = [len(batch.token_ids) for batch in batches.of_epoch(0)]
+    sizes = [len(batch.arrays["token_ids"]) for batch in batches.of_epoch(0)]
     assert sorted(sizes) == [2, 3, 3]
     assert sorted(sentences(batches, 0)) == sorted(sentences(batches, 1))
     assert sentences(batches, 0) != sentences(batches, 1)
@@ -58,7 +58,7 @@ def test_a_teachers_answers_go_with_their_examples(tiny_recipe, data, tmp_path):
     for epoch in range(2):  # the second time from what was kept
         for batch in batches.of_epoch(epoch):
             with torch.inference_mode():
-                logits = teacher.network(batch.token_ids, batch.valid).logits
+                logits = teacher.network(batch.arrays).logits
             labelled = batch.targets["slots"] >= 0
             shares = logits["slots"][labelled].softmax(-1)
             torch.testing.assert_close(batch.taught["slots"], shares, atol=0.03, rtol=0)
@@ -72,7 +72,7 @@ def test_token_targets_stand_at_the_first_piece_of_each_word(tiny_recipe, data):
     batch = collate(examples, prepared.checkpoint, preprocessor)
     heads = {head.name: head for head in prepared.checkpoint.network.config.heads}
     for row, example in enumerate(examples):
-        encoded = preprocessor.encode_words(list(example.words))
+        encoded = preprocessor.encode_words(list(example.source))
         expected = {
             first: heads["slots"].labels.index(tag)
             for first, tag in zip(encoded.first, example.targets["slots"], strict=True)
@@ -81,6 +81,6 @@ def test_token_targets_stand_at_the_first_piece_of_each_word(tiny_recipe, data):
         assert {i: found[i].item() for i in range(len(found)) if found[i] != -100} == expected
         intent = heads["intent"].labels[batch.targets["intent"][row]]
         assert intent == example.targets["intent"]
-    assert batch.valid.sum(1).tolist() == [
-        len(preprocessor.encode_words(list(e.words)).token_ids) for e in examples
+    assert batch.arrays["valid"].sum(1).tolist() == [
+        len(preprocessor.encode_words(list(e.source)).token_ids) for e in examples
     ]

@@ -42,8 +42,8 @@ def test_loaded_checkpoint_is_the_saved_one(saved):
 
 def test_loaded_network_answers_as_the_saved_one(saved):
     made, path = saved
-    arrays = torch.randint(0, 23, (3, 7)), torch.ones(3, 7) > 0
-    found, expected = checkpoint.load(path).network(*arrays), made.network.eval()(*arrays)
+    arrays = {"token_ids": torch.randint(0, 23, (3, 7)), "valid": torch.ones(3, 7) > 0}
+    found, expected = checkpoint.load(path).network(arrays), made.network.eval()(arrays)
     assert torch.equal(found.logits["slots"], expected.logits["slots"])
 
 

@@ -63,7 +63,7 @@ def test_equals_torch_transformer_encoder_layers(seeded, valid, norm):
     for pair in zip(theirs, ours.layers, strict=True):
         copy_layer(*pair)
     hidden = expected = torch.randn(BATCH, LENGTH, D_MODEL)
-    found, weights = ours(hidden, valid[:, None, None, :])
+    found, weights = ours(hidden, valid)
     for layer in theirs:
         expected = layer(expected, src_key_padding_mask=~valid)
     if norm == "pre":
@@ -75,8 +75,8 @@ def test_equals_torch_transformer_encoder_layers(seeded, valid, norm):
 def test_permuting_the_positions_permutes_the_answer(encoder, valid):
     order = torch.randperm(LENGTH)
     hidden = torch.randn(BATCH, LENGTH, D_MODEL)
-    found, weights = encoder(hidden, valid[:, None, None, :])
-    permuted, permuted_weights = encoder(hidden[:, order], valid[:, None, None, order])
+    found, weights = encoder(hidden, valid)
+    permuted, permuted_weights = encoder(hidden[:, order], valid[:, order])
     torch.testing.assert_close(permuted, found[:, order], atol=1e-5, rtol=0)
     for before, after in zip(weights, permuted_weights, strict=True):
         torch.testing.assert_close(after, before[:, :, order][..., order], atol=1e-5, rtol=0)
@@ -87,9 +87,14 @@ def test_permuting_the_positions_permutes_the_answer(encoder, valid):
 def test_padding_does_not_change_the_answer(seeded, tiny, valid, positions, norm, score):
     network = Network(tiny(positions, norm=norm, score=score)).eval()
     token_ids = torch.randint(1, 23, (BATCH, LENGTH))
-    together = network(token_ids, valid)
+    together = network({"token_ids": token_ids, "valid": valid})
     for row, length in enumerate(LENGTHS):
-        alone = network(token_ids[row : row + 1, :length], valid[row : row + 1, :length])
+        alone = network(
+            {
+                "token_ids": token_ids[row : row + 1, :length],
+                "valid": valid[row : row + 1, :length],
+            }
+        )
         pairs = [
             (together.hidden[row, :length], alone.hidden[0]),
             (together.logits["slots"][row, :length], alone.logits["slots"][0]),
@@ -108,14 +113,14 @@ def test_without_positions_the_order_of_the_words_is_unknown(seeded, tiny):
     order = torch.tensor([0, 3, 1, 6, 2, 5, 4])  # the first stays: the sequence head reads it
     for positions, equal in (("none", True), ("sinusoidal", False), ("learned", False)):
         network = Network(tiny(positions)).eval()
-        ordered = network(token_ids, valid).logits["intent"]
-        shuffled = network(token_ids[:, order], valid).logits["intent"]
+        ordered = network({"token_ids": token_ids, "valid": valid}).logits["intent"]
+        shuffled = network({"token_ids": token_ids[:, order], "valid": valid}).logits["intent"]
         assert torch.allclose(ordered, shuffled, atol=1e-5) is equal
 
 
 def test_every_parameter_learns(seeded, tiny, valid):
     network = Network(tiny("learned", norm="pre", score="additive"))
-    output = network(torch.randint(1, 23, (BATCH, LENGTH)), valid)
+    output = network({"token_ids": torch.randint(1, 23, (BATCH, LENGTH)), "valid": valid})
     sum(logits.square().sum() for logits in output.logits.values()).backward()
     without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []

@@ -32,12 +32,13 @@ class Oracle:
         self.remaining = iter(answers)
         self.batches = []
 
-    def __call__(self, token_ids, valid):
+    def __call__(self, arrays):
+        token_ids, valid = arrays["token_ids"], arrays["valid"]
         self.batches.append(len(token_ids))
         axes = {"token": token_ids.shape, "sequence": token_ids.shape[:1]}
         logits = {h.name: np.zeros((*axes[h.kind], len(h.labels)), np.float32) for h in HEADS}
         for row, answer in enumerate(next(self.remaining) for _ in token_ids):
-            encoded = self.preprocessor.encode_words(list(answer.words))
+            encoded = self.preprocessor.encode_words(list(answer.source))
             assert valid[row].sum() == len(encoded.token_ids)
             for head in HEADS:
                 target = answer.targets[head.name]

@@ -3,8 +3,12 @@ import torch
 from model.network import Network
 
 
+def arrays(token_ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"token_ids": token_ids, "valid": torch.ones_like(token_ids) > 0}
+
+
 def test_axes_are_as_promised(tiny):
-    output = Network(tiny())(torch.ones(3, 7, dtype=torch.int64), torch.ones(3, 7) > 0)
+    output = Network(tiny())(arrays(torch.ones(3, 7, dtype=torch.int64)))
     assert output.hidden.shape == (3, 7, 20)
     assert [weights.shape for weights in output.weights] == [(3, 4, 7, 7)] * 2
     assert {name: tuple(logits.shape) for name, logits in output.logits.items()} == {
@@ -15,23 +19,22 @@ def test_axes_are_as_promised(tiny):
 
 def test_logits_come_in_the_order_of_the_heads(tiny):
     network = Network(tiny())
-    output = network(torch.ones(1, 2, dtype=torch.int64), torch.ones(1, 2) > 0)
+    output = network(arrays(torch.ones(1, 2, dtype=torch.int64)))
     assert list(output.logits) == [head.name for head in network.config.heads]
 
 
 def test_heads_read_the_same_hidden(seeded, tiny):
     network = Network(tiny()).eval()
-    output = network(torch.randint(0, 23, (3, 7)), torch.ones(3, 7) > 0)
+    output = network(arrays(torch.randint(0, 23, (3, 7))))
     for name, head in network.heads.items():
-        torch.testing.assert_close(output.logits[name], head(output.hidden))
+        torch.testing.assert_close(output.logits[name], head(output.hidden, torch.ones(3, 7) > 0))
 
 
 def test_token_embedding_is_normalised_after_its_position_is_added(seeded, tiny):
     network = Network(tiny("learned")).eval()
     token_ids = torch.randint(0, 23, (3, 7))
-    hidden, mask = network.frontend(token_ids, torch.ones(3, 7) > 0)
+    hidden = network.frontend(arrays(token_ids))
     table = network.frontend.tokens.weight
     added = table[token_ids[2, 5]] + network.frontend.positions.table[5]
     expected = (added - added.mean()) / added.std(correction=0)
     torch.testing.assert_close(hidden[2, 5], expected, atol=1e-4, rtol=0)
-    assert mask.shape == (3, 1, 1, 7)

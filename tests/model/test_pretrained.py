@@ -33,12 +33,12 @@ def test_hidden_and_attention_equal_transformers(network, backbone, preprocessor
     from transformers import BertModel
 
     theirs = BertModel.from_pretrained(backbone, attn_implementation="eager").eval()
-    token_ids, valid = map(
-        torch.from_numpy, pad([preprocessor.encode_text(s).token_ids for s in SENTENCES])
-    )
+    arrays = pad([preprocessor.encode_text(sentence) for sentence in SENTENCES])
+    given = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    token_ids, valid = given["token_ids"], given["valid"]
     assert not valid.all()
     with torch.inference_mode():
-        ours = network(token_ids, valid)
+        ours = network(given)
         expected = theirs(token_ids, valid.long(), output_attentions=True)
     torch.testing.assert_close(
         ours.hidden[valid], expected.last_hidden_state[valid], atol=1e-4, rtol=0

@@ -60,7 +60,7 @@ def test_trained_tokenizer_knows_its_words_and_fits_its_vocabulary(tiny_recipe, 
     assert Tokenizer.from_str(tokenizer).get_vocab_size() <= 67
     unknown = Tokenizer.from_str(tokenizer).token_to_id("[UNK]")
     for example in prepared.splits.train:
-        encoded = TextPreprocessor(tokenizer, 99).encode_words(list(example.words))
+        encoded = TextPreprocessor(tokenizer, 99).encode_words(list(example.source))
         assert unknown not in encoded.token_ids
 
 
@@ -87,7 +87,7 @@ def test_pretrained_recipe_starts_from_the_backbone(recipe_path, data, backbone)
     [
         ("epochs = 3", "epochs = 0", r"training\.epochs: .*greater than 0"),
         ("epochs = 3", "epoch = 3", r"training\.epoch: "),
-        ('kind = "token"', 'kind = "tokens"', r"heads\.0\.kind: .*'token' or 'sequence'"),
+        ('kind = "token"', 'kind = "tokens"', r"heads\.0\.kind: .*'token', 'sequence'"),
         ("[frontend]", "[frontend", "line"),
         ("[training]", BACKBONE + "[training]", r"either \[pretrained\], or both"),
     ],

@@ -172,7 +172,7 @@ def probabilities(checkpoint: checkpoints.Checkpoint, examples) -> dict[str, tor
     """By head, at temperature 2: of each word, or of each example."""
     batch = collate(examples, checkpoint, checkpoint.preprocessor())
     with torch.inference_mode():
-        logits = checkpoint.network.eval()(batch.token_ids, batch.valid).logits
+        logits = checkpoint.network.eval()(batch.arrays).logits
     logits["slots"] = logits["slots"][batch.targets["slots"] >= 0]
     return {name: (value / 2.0).softmax(-1) for name, value in logits.items()}
 

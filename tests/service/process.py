@@ -22,12 +22,12 @@ SERVE = "from service.server import serve; from service.settings import Settings
 
 @contextmanager
 def serving(
-    folder: Path, code: str = SERVE, wait: bool = True, **settings: str
+    folder: Path | str, code: str = SERVE, wait: bool = True, **settings: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and its address; killed at the end if it still runs.
 
     Args:
-        folder: of the bundles.
+        folder: of the bundles; of several folders, as REGARD_BUNDLES lists them.
         code: what is run.
         wait: until it is ready; else its address is that of the setting `port`.
         settings: of the service.

@@ -239,11 +239,11 @@ def test_changes_come_one_after_the_other(client: Client) -> None:
     building: list[str] = []
     build = registry._build
 
-    def watch(name: str, nice: int) -> Any:
+    def watch(name: str, folder: Path, nice: int) -> Any:
         assert building == []
         building.append(name)
         try:
-            return build(name, nice)
+            return build(name, folder, nice)
         finally:
             building.remove(name)
 

@@ -1,6 +1,7 @@
 """Which bundles are served, and which are refused."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 
 from export.bundle import BundleError, describe_file, read_manifest, write_manifest
 from service.app import create_app
-from service.session import choose_precision, cpu_quota
+from service.session import cpu_quota
 from service.settings import Settings
+from tests.service.process import ROOT
 
 
 @pytest.fixture
@@ -79,6 +81,36 @@ def test_a_graph_that_is_not_as_the_manifest_says_is_refused(bundles: Path) -> N
         create_app(Settings(bundles=bundles, threads=1))
 
 
+def test_several_folders_and_bundles_are_served_and_the_first_of_a_name(
+    bundles: Path, tmp_path: Path
+) -> None:
+    mounted = Path(shutil.copytree(bundles / "tiny", tmp_path / "Mounted"))
+    edit(mounted, lambda manifest: manifest.update(version="8"))
+
+    def served(*folders: Path) -> dict[str, str]:
+        given = os.pathsep.join(map(str, folders))
+        predictors = create_app(Settings(bundles=given, threads=1)).state.registry.predictors
+        return {name: predictor.manifest.version for name, predictor in predictors.items()}
+
+    assert served(mounted) == {"tiny": "8"}
+    assert served(mounted, bundles) == {"tagger": "7", "tiny": "8"}
+    assert served(bundles, mounted) == {"tagger": "7", "tiny": "7"}
+    assert served(bundles / "tagger", mounted) == {"tagger": "7", "tiny": "8"}
+    (tmp_path / "empty").mkdir()
+    assert served(tmp_path / "empty", mounted) == {"tiny": "8"}
+
+
+def test_a_broken_bundle_is_not_passed_over_for_a_later_one(bundles: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(bundles / "tiny", first / "tiny")
+    (first / "tiny" / "tokenizer.json").unlink()
+    with pytest.raises(BundleError, match=r"first/tiny/tokenizer.json cannot be read"):
+        create_app(Settings(bundles=(first, bundles), threads=1))
+    (first / "tiny" / "manifest.json").write_text("{", "utf-8")
+    with pytest.raises(BundleError, match=r"first/tiny/manifest.json is not a manifest"):
+        create_app(Settings(bundles=(first / "tiny", bundles), threads=1))
+
+
 def test_a_folder_is_named_as_its_bundle(bundles: Path) -> None:
     shutil.copytree(bundles / "tiny", bundles / "twin")
     with pytest.raises(BundleError, match="twin: its manifest is of tiny; name the folder so"):
@@ -88,7 +120,9 @@ def test_a_folder_is_named_as_its_bundle(bundles: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bundles": "/nowhere"}, "no folder"),
+        ({"bundles": "/nowhere"}, "/nowhere is no folder that can be read: No such file"),
+        ({"bundles": f"{ROOT}:/nowhere"}, "/nowhere is no folder"),
+        ({"bundles": str(ROOT / "regard.py")}, "regard.py is no folder .*: Not a directory"),
         ({"default_model": "huge"}, "huge is not among"),
         ({"precision": "fp16"}, "no fp16 graph"),
     ],
@@ -98,14 +132,6 @@ def test_settings_that_do_not_fit_the_bundles_are_refused(
 ) -> None:
     with pytest.raises(BundleError, match=message):
         create_app(Settings(**{"bundles": tiny.folder, "threads": 1} | values))
-
-
-def test_precision_is_chosen_among_what_there_is(tiny: SimpleNamespace) -> None:
-    manifest = read_manifest(tiny.folder / "tiny")
-    assert choose_precision(manifest, "auto") == "int8"
-    assert choose_precision(manifest, "fp32") == "fp32"
-    only = manifest.model_copy(update={"graphs": {"fp32": manifest.graphs["fp32"]}})
-    assert choose_precision(only, "auto") == "fp32"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Settings come from the environment, are documented, and may not contradict each other."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -8,10 +10,10 @@ from service.settings import Settings
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGARD_MAX_INPUTS", "7")
-    monkeypatch.setenv("REGARD_BUNDLES", "elsewhere")
+    monkeypatch.setenv("REGARD_BUNDLES", "elsewhere:/over there")
     settings = Settings()
     assert settings.max_inputs == 7
-    assert str(settings.bundles) == "elsewhere"
+    assert settings.bundles == (Path("elsewhere"), Path("/over there"))
 
 
 def test_every_setting_is_documented_and_has_a_default() -> None:
@@ -32,6 +34,8 @@ def test_every_setting_is_documented_and_has_a_default() -> None:
         ({"admin_key": ""}, "admin_key"),
         ({"admin_key": "k", "admin_key_file": "key"}, "both set"),
         ({"max_input": 3}, "max_input"),
+        ({"bundles": ""}, "one of the folders has no name"),
+        ({"bundles": "here::there"}, "one of the folders has no name"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(values: dict[str, object], message: str) -> None:

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from service.watch import GONE, Signature, scan, signature, watch
+from service.bundles import Bundles, Found, look
+from service.watch import watch
 from tests.service.conftest import Client
 from tests.service.test_admin import ASK, KEY, change, put, set_version
 
@@ -24,7 +26,11 @@ def bundles(tiny: SimpleNamespace, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(make_client: Callable[..., Client], bundles: Path) -> Client:
-    client = make_client(bundles=bundles, admin_key=KEY, watch_s=0.01)
+    return following(make_client(bundles=bundles, admin_key=KEY, watch_s=0.01))
+
+
+def following(client: Client) -> Client:
+    """It follows changes on disk from now on."""
 
     async def start() -> None:
         client.app.state.registry.watch()
@@ -49,40 +55,40 @@ def served(client: Client) -> dict[str, str]:
     return {name: predictor.manifest.version for name, predictor in predictors.items()}
 
 
-def test_a_signature_changes_with_every_file_and_is_of_bundles_only(bundles: Path) -> None:
-    seen = {signature(bundles / "tiny")}
+def test_a_look_changes_with_every_file_and_is_of_bundles_only(bundles: Path) -> None:
+    seen = {look(bundles / "tiny")}
     (bundles / "tiny" / "README.md").write_text("a card")
-    seen.add(signature(bundles / "tiny"))
+    seen.add(look(bundles / "tiny"))
     set_version(bundles / "tiny", "8")
-    seen.add(signature(bundles / "tiny"))
+    seen.add(look(bundles / "tiny"))
     os.utime(bundles / "tiny" / "tokenizer.json", (1, 1))
-    seen.add(signature(bundles / "tiny"))
+    seen.add(look(bundles / "tiny"))
     os.replace(shutil.copy2(bundles / "tagger/manifest.json", bundles / "copy"), bundles / "tiny/x")
-    seen.add(signature(bundles / "tiny"))
+    seen.add(look(bundles / "tiny"))
     assert len(seen) == 5
     (bundles / "tiny" / "manifest.json").unlink()
-    assert signature(bundles / "tiny") == GONE == signature(bundles / "nothing")
+    assert look(bundles / "tiny") is None is look(bundles / "nothing")
     shutil.copytree(bundles / "tagger", bundles / ".tagger")
-    assert list(scan(bundles)) == ["tagger"]
+    assert list(Bundles([bundles]).scan()) == ["tagger"]
 
 
 def test_what_changes_at_every_look_is_let_alone_until_it_rests(bundles: Path) -> None:
     """As while it is being copied."""
-    told: list[tuple[str, Signature]] = []
+    told: list[tuple[str, Found | None]] = []
     file = bundles / "tiny" / "model.int8.onnx"
 
     class Follower:
-        tried = scan(bundles)
+        tried = Bundles([bundles]).scan()
 
-        async def follow(self, name: str, signature: Signature) -> None:
-            told.append((name, signature))
-            self.tried[name] = signature
+        async def follow(self, name: str, found: Found | None) -> None:
+            told.append((name, found))
+            self.tried[name] = found
 
     class Growing(Follower):
         looks = 0
 
         @property
-        def tried(self) -> dict[str, Signature]:
+        def tried(self) -> dict[str, Found]:
             self.looks += 1
             if self.looks < 40:
                 with file.open("ab") as copied:
@@ -91,7 +97,7 @@ def test_what_changes_at_every_look_is_let_alone_until_it_rests(bundles: Path) -
 
     async def run() -> None:
         stop = asyncio.Event()
-        watching = asyncio.create_task(watch(Growing(), bundles, 0.001, stop))
+        watching = asyncio.create_task(watch(Growing(), Bundles([bundles]), 0.001, stop))
         async with asyncio.timeout(PATIENCE_S):
             while not told:
                 await asyncio.sleep(0.002)
@@ -100,7 +106,7 @@ def test_what_changes_at_every_look_is_let_alone_until_it_rests(bundles: Path) -
 
     size = file.stat().st_size
     asyncio.run(run())
-    assert told == [("tiny", signature(bundles / "tiny"))]
+    assert told == [("tiny", look(bundles / "tiny"))]
     assert file.stat().st_size == size + 39 * 4
 
 
@@ -139,7 +145,7 @@ def test_what_was_unloaded_does_not_come_back_by_a_change(client: Client, bundle
     set_version(bundles / "tagger", "9")
     until(client, lambda: served(client) == {"tagger": "9"})
     registry = client.app.state.registry
-    until(client, lambda: registry.tried["tiny"] == signature(bundles / "tiny"))
+    until(client, lambda: registry.tried["tiny"] == look(bundles / "tiny"))
     assert served(client) == {"tagger": "9"}
     assert put(client, "tiny")["version"] == "8"
     shutil.copytree(bundles / "tagger", bundles / "tiny", dirs_exist_ok=True)
@@ -147,18 +153,20 @@ def test_what_was_unloaded_does_not_come_back_by_a_change(client: Client, bundle
     assert served(client) == {"tagger": "9", "tiny": "8"}
 
 
+def looks(registry: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Found]]:
+    """What is seen from now on, look by look."""
+    seen: list[dict[str, Found]] = []
+    scan = registry._bundles.scan
+    monkeypatch.setattr(registry._bundles, "scan", lambda: seen.append(scan()) or seen[-1])
+    return seen
+
+
 def test_when_the_whole_folder_goes_away_the_models_stay(
     client: Client, bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[Path] = []
-
-    def count(folder: Path) -> dict[str, Signature]:
-        looks.append(folder)
-        return scan(folder)
-
     bundles.rename(bundles.parent / "elsewhere")
-    monkeypatch.setattr("service.watch.scan", count)
-    until(client, lambda: len(looks) == 5)
+    seen = looks(client.app.state.registry, monkeypatch)
+    until(client, lambda: len(seen) == 5)
     assert served(client) == {"tagger": "7", "tiny": "7"}
     (bundles.parent / "elsewhere").rename(bundles)
     set_version(bundles / "tiny", "8")

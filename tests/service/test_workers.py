@@ -163,6 +163,30 @@ def test_a_change_on_disk_reaches_every_worker(bundles: Path) -> None:
                 until(lambda: request("GET", f"{url}/v1/models/tiny").json()["version"] == "8")
 
 
+def test_a_bundle_in_an_earlier_folder_reaches_every_worker_and_so_does_its_going(
+    bundles: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    settings = {"workers": "2", "default_model": "tiny", "watch_s": "0.05"}
+    with serving(f"{first}:{bundles}", **settings) as (process, url):
+
+        def version() -> str:
+            return request("GET", f"{url}/v1/models/tiny").json()["version"]
+
+        def every_worker_serves(wanted: str) -> None:
+            for worker in children(process):
+                with Only(process, worker):
+                    until(lambda: version() == wanted)
+
+        copy = shutil.copytree(bundles / "tiny", first / ".tiny")
+        set_version(copy, "8")
+        copy.rename(first / "tiny")
+        every_worker_serves("8")
+        shutil.rmtree(first / "tiny")
+        every_worker_serves("7")
+
+
 def test_workers_end_with_their_supervisor(tiny: SimpleNamespace) -> None:
     with serving(tiny.folder, workers="2", default_model="tiny") as (process, url):
         workers = children(process)

@@ -45,7 +45,7 @@ def test_tags_stay_valid_one_for_each_word(examples, seed):
     augmenter, rng = Augmenter(examples, ALWAYS, "slots"), random.Random(seed)
     for before in examples:
         after = augmenter(before, rng)
-        assert len(after.words) == len(after.targets["slots"])
+        assert len(after.source) == len(after.targets["slots"])
         assert is_valid(after.targets["slots"])
         assert after.targets["intent"] == before.targets["intent"]
         kinds = [kind for _, kind in values(before)]
@@ -68,10 +68,10 @@ def test_typed_text_is_split_as_served_text_is(examples, seed):
     augmenter = Augmenter(examples, AugmentConfig(surface=0.99), "slots")
     for before in examples:
         after = augmenter(before, random.Random(seed))
-        if after.words == before.words:  # the one time in a hundred without a change
+        if after.source == before.source:  # the one time in a hundred without a change
             continue
-        text = " ".join(after.words)
-        assert list(after.words) == [text[start:end] for start, end in split_words(text)]
+        text = " ".join(after.source)
+        assert list(after.source) == [text[start:end] for start, end in split_words(text)]
 
 
 @given(EXAMPLES)
@@ -120,8 +120,8 @@ def test_typed_copy_is_cased_and_keeps_tags_one_for_each_word(examples):
     copies = typed_copy(examples, "slots")
     assert copies == typed_copy(examples, "slots")
     for before, after in zip(examples, copies, strict=True):
-        assert len(after.words) == len(after.targets["slots"])
+        assert len(after.source) == len(after.targets["slots"])
         assert is_valid(after.targets["slots"])
         assert [k for _, k in values(after)] == [k for _, k in values(before)]
-        text = " ".join(after.words)
+        text = " ".join(after.source)
         assert text[:1] == text[:1].upper()

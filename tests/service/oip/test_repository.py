@@ -77,10 +77,10 @@ def test_a_bundle_that_is_being_loaded_says_so(own, monkeypatch) -> None:
     change(own, "tiny", "unload")
     build, began, go_on = registry._build, threading.Event(), threading.Event()
 
-    def wait(name: str, nice: int) -> Any:
+    def wait(*arguments: Any) -> Any:
         began.set()
         assert go_on.wait(20)
-        return build(name, nice)
+        return build(*arguments)
 
     monkeypatch.setattr(registry, "_build", wait)
 
