@@ -1,5 +1,7 @@
 """A graph: a vector for each node, which looks along edges."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -7,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.config import GraphConfig
 from model.errors import InputError
-from model.preprocess.vectors import EncodedVectors, check_vectors
+from model.preprocess.vectors import check_vectors
 
 
-class Graph(NamedTuple):
-    """One input.
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One input; its length is its number of nodes.
 
     Attributes:
         nodes: numbers (length, features).
@@ -22,34 +25,68 @@ class Graph(NamedTuple):
     nodes: ArrayLike
     edges: ArrayLike
 
+    def __len__(self) -> int:
+        return len(np.asarray(self.nodes))
+
+
+class EncodedGraph(NamedTuple):
+    """One input, ready for the network.
+
+    Attributes:
+        arrays: `vectors` float32 (length, features) and `edges` int64 (edges, 2), see `both_ways`.
+        hub: whether the first position is no node of the graph.
+    """
+
+    arrays: dict[str, NDArray[np.generic]]
+    hub: bool
+
+    @property
+    def length(self) -> int:
+        """Its positions."""
+        return len(self.arrays["vectors"])
+
+    @property
+    def labelled(self) -> Sequence[int]:
+        """The positions that token heads label: the nodes."""
+        return range(int(self.hub), self.length)
+
 
 class GraphPreprocessor:
     """Checks a graph and makes its edges those that attention takes.
 
+    With a hub there is one more node, in front: nothing of its own, and tied to all others, it
+    stands for the whole graph (the master node of Gilmer et al. 2017, section 5.2;
+    arXiv:1704.01212).
+
     Args:
-        config: how many features a node has, and how many edges a graph may have.
-        max_length: nodes a network takes.
+        config: how many features a node has, how many edges a graph, and whether it gets a hub.
+        max_length: positions a network takes.
     """
 
     def __init__(self, config: GraphConfig, max_length: int):
-        self.features, self.max_edges = config.features, config.max_edges
-        self.max_length = max_length
+        self.config, self.max_length = config, max_length
 
-    def encode(self, source: Graph) -> EncodedVectors:
-        """`vectors` float32 (length, features) and `edges` int64 (edges, 2), see `both_ways`.
+    def encode(self, source: Graph) -> EncodedGraph:
+        """Encode a graph.
 
         Raises:
             InputError: the nodes are not such numbers or too many, an edge is not of two of them,
                 or the edges are too many.
         """
-        vectors = check_vectors(source.nodes, self.features, self.max_length)
-        edges = both_ways(check_edges(source.edges, len(vectors)), len(vectors))
-        if len(edges) > self.max_edges:
+        hub = int(self.config.hub)
+        nodes = check_vectors(source.nodes, self.config.features, self.max_length - hub)
+        edges = check_edges(source.edges, len(nodes)) + hub
+        vectors = np.pad(nodes, ((hub, 0), (0, 0)))
+        if hub:
+            ties = np.arange(1, len(vectors))
+            edges = np.concatenate([edges, np.stack([np.zeros_like(ties), ties], axis=1)])
+        edges = both_ways(edges, len(vectors))
+        if len(edges) > self.config.max_edges:
             raise InputError(
-                f"{len(edges)} edges, both ways and with each node's own; "
-                f"at most {self.max_edges} are allowed"
+                f"{len(edges)} edges, counted both ways and with each node's own; "
+                f"at most {self.config.max_edges} are allowed"
             )
-        return EncodedVectors({"vectors": vectors, "edges": edges})
+        return EncodedGraph({"vectors": vectors, "edges": edges}, self.config.hub)
 
 
 def check_edges(source: ArrayLike, nodes: int) -> NDArray[np.int64]:

@@ -42,6 +42,19 @@ def test_an_edge_named_twice_or_the_other_way_round_is_one_edge(number, data):
     assert [*map(tuple, once.tolist())] == sorted(expected)
 
 
+def test_a_hub_stands_in_front_and_is_tied_to_every_node():
+    config = GraphConfig(modality="graph", features=FEATURES, hub=True, max_edges=MAX_EDGES)
+    encoded = GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(3), [[2, 0]]))
+    assert encoded.arrays["vectors"].tolist() == [[0.0] * FEATURES, *nodes(3)]
+    pairs = {(0, 0), (1, 1), (2, 2), (3, 3), (3, 1), (1, 3)}
+    pairs |= {(0, i) for i in (1, 2, 3)} | {(i, 0) for i in (1, 2, 3)}
+    assert [*map(tuple, encoded.arrays["edges"].tolist())] == sorted(pairs)
+    assert encoded.length == 4
+    assert list(encoded.labelled) == [1, 2, 3]
+    with pytest.raises(InputError, match="6 positions; at most 5"):
+        GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(MAX_NODES), []))
+
+
 @pytest.mark.parametrize("empty", [[], np.empty((0, 2), np.int64)])
 def test_a_graph_needs_no_edge(empty):
     encoded = PREPROCESSOR.encode(Graph(nodes(2), empty))
