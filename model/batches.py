@@ -11,6 +11,7 @@ from model.checkpoint import Checkpoint
 from model.config import AugmentConfig
 from model.data.augment import Augmenter
 from model.data.examples import Example
+from model.data.warp import Warper
 from model.decode import TokenDecoder
 from model.errors import DataError
 from model.preprocess.batch import pad
@@ -105,9 +106,11 @@ def collate(
     return Batch(arrays, targets, joined)
 
 
-def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | None:
+def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | Warper | None:
     if recipe.augment == AugmentConfig():
         return None
+    if recipe.preprocess.modality == "image":
+        return Warper(recipe.augment.warp)
     tagged = [h for h in prepared.checkpoint.network.config.heads if h.kind == "token"]
     if len(tagged) != 1 or not TokenDecoder(tagged[0].labels).bio:
         raise DataError("[augment] needs exactly one token head, with BIO tags")

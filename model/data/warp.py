@@ -14,7 +14,7 @@ from model.data.examples import Example
 
 # How far at most, at a strength of 1: of radians, of a log size, of a slope, of half an image.
 TURN, STRETCH, SLANT, MOVE = 0.26, 0.15, 0.2, 0.18
-BEND = 0.1  # deviation of where the points of a coarse grid go, in halves of an image
+BEND = 0.07  # deviation of where the points of a coarse grid go, in halves of an image
 GRID = 6  # points of that grid to a side
 
 

@@ -20,7 +20,7 @@ def test_the_same_places_are_the_same_image():
 
 
 def test_a_pixel_further_is_the_image_moved_by_one():
-    places = grid(*IMAGE.shape) + [2 / 20, -4 / 28]
+    places = grid(*IMAGE.shape) + np.array([2 / 20, -4 / 28])
     expected = np.zeros_like(IMAGE)
     expected[:-1, 2:] = IMAGE[1:, :-2]
     assert np.array_equal(looked_up(IMAGE, places), expected)
