@@ -26,7 +26,7 @@ class Preprocessor(Protocol):
 Make = Callable[[Any, int, str], Preprocessor]
 PREPROCESSORS: Mapping[str, Make] = {
     "text": lambda _, max_length, tokenizer: TextPreprocessor(tokenizer, max_length),
-    "image": lambda config, max_length, _: ImagePreprocessor(config, max_length),
+    "image": lambda config, *_: ImagePreprocessor(config),
     "graph": lambda config, max_length, _: GraphPreprocessor(config, max_length),
     "vectors": lambda config, max_length, _: VectorsPreprocessor(config, max_length),
 }
