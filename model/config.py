@@ -114,6 +114,16 @@ class ImageConfig(_Vectors):
     rows: int = Field(gt=0, le=1_024)
     columns: int = Field(gt=0, le=1_024)
     patch: int = Field(gt=0, le=256, description="side of a patch")
+    stride: int = Field(gt=0, description="pixels from one patch to the next")
+
+    @model_validator(mode="after")
+    def _patches_cover_it(self) -> Self:
+        for side in (self.rows, self.columns):
+            if side < self.patch or (side - self.patch) % self.stride:
+                raise ValueError(
+                    f"patches of {self.patch}, every {self.stride}, do not end with {side} pixels"
+                )
+        return self
 
     @property
     def width(self) -> int:
@@ -125,6 +135,7 @@ class GraphConfig(VectorsConfig):
     """Nodes, each a vector, that look along edges."""
 
     modality: Literal["graph"]
+    hub: bool = Field(default=False, description="a node of zeros in front, tied to all others")
     max_edges: int = Field(gt=0, description="of one input, both ways, self loops included")
 
     @property
@@ -246,7 +257,7 @@ class TrainConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Changes made to training examples: the first two to sentences, the next four to sounds."""
+    """Changes made to training examples: two to sentences, four to sounds, one to images."""
 
     exchange: Fraction = Field(default=0.0, description="P(a slot's value is replaced by another)")
     surface: Fraction = Field(default=0.0, description="P(a sentence is punctuated as typed text)")
@@ -254,6 +265,7 @@ class AugmentConfig(Config):
     tempo: Fraction = Field(default=0.0, description="the same, with the pitch left as it is")
     colour_db: float = Field(default=0.0, ge=0, description="deviation of a frequency response")
     noise: Fraction = Field(default=0.0, description="P(white noise is added to a sound)")
+    warp: float = Field(default=0.0, ge=0, description="how far an image is bent; 1: as by hands")
     copies: int = Field(default=0, ge=0, description="after so many epochs, again; 0: always new")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.config import SpeechConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 from model.preprocess.vectors import EncodedVectors
 
 Floats = NDArray[np.float32]
@@ -63,6 +64,10 @@ class SpeechPreprocessor:
         relative = energies / (levels + SILENCE)[:, None].astype(np.float32)
         logs = np.log10(relative + np.float32(FLOOR)) + np.float32(2.0)
         return EncodedVectors({"vectors": self._stacked(logs)})
+
+    def place(self, start: int, end: int) -> Place:
+        """From the start of the first position to the end of the last."""
+        return {"start_s": start / POSITIONS_A_SECOND, "end_s": end / POSITIONS_A_SECOND}
 
     def _energies(self, samples: Floats, frames: int) -> Floats:
         """(n,) -> (frames, mels), each frame around the middle of its 10 ms."""
