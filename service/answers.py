@@ -240,6 +240,8 @@ class Model(TypedDict):
     """What one request may hold."""
     examples: list[str]
     """Inputs to try it with."""
+    device: str
+    """What it runs on: cpu or cuda."""
     precision: str
     """The precision that is served."""
     dev: dict[str, dict[str, float]]

@@ -22,7 +22,7 @@ def load_bundle(
 
     Args:
         folder: the bundle.
-        settings: precision and limits.
+        settings: device, precision and limits.
         threads: of one run of the model.
         metrics: told of every batch.
         scheduler: runs it, and other models.
@@ -31,6 +31,7 @@ def load_bundle(
 
     Raises:
         BundleError: it cannot be used.
+        DeviceError: the device cannot be used.
     """
     manifest = read_manifest(folder)
     preprocessor = load_tokenizer(folder, manifest)

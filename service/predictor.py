@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.bundle import Manifest, attention_names
+from export.runtime import Device
 from model.preprocess.batch import pad
 from model.preprocess.text import EncodedText, TextPreprocessor
 from service.answers import Answer, HeadKind, Result
@@ -17,6 +18,7 @@ from service.attention.view import Tensors, View, look
 from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
+from service.device import find_devices
 from service.encode import EncodeText, Given, encode
 from service.errors import MissingHead, Overloaded
 from service.inflight import InFlight
@@ -25,9 +27,13 @@ from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, call
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options, Words
-from service.session import Session, choose_precision
+from service.session import Session, choose_graph
 from service.settings import Settings
 from service.telemetry import Metrics
+
+# Thousands fill a GPU. Not more: where one of many long inputs asks for attention, that of the
+# whole batch is copied.
+BATCH_POSITIONS: dict[Device, int] = {"cpu": 512, "cuda": 4096}
 
 
 class Predictor:
@@ -37,18 +43,19 @@ class Predictor:
         folder: the bundle.
         manifest: of the bundle.
         preprocessor: with the tokenizer of the bundle.
-        settings: precision and limits.
+        settings: device, precision and limits.
         threads: of one run of the model.
         metrics: told of every batch.
         scheduler: runs it, and other models.
 
     Attributes:
-        manifest, precision, settings: of what is served.
+        manifest, device, precision, settings: of what is served.
         preprocessor: encodes its inputs.
         in_flight: `close` waits until nobody is inside.
 
     Raises:
         BundleError: it cannot be used.
+        DeviceError: the device cannot be used.
     """
 
     def __init__(
@@ -63,7 +70,9 @@ class Predictor:
     ):
         started_s = time.perf_counter()
         self.manifest = manifest
-        self.precision = choose_precision(manifest, settings.precision)
+        devices = find_devices(settings.device)
+        self.device, self.precision = choose_graph(manifest, settings.precision, devices)
+        max_batch_positions = settings.max_batch_positions or BATCH_POSITIONS[self.device]
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
@@ -71,26 +80,29 @@ class Predictor:
             folder,
             manifest,
             self.precision,
+            self.device,
             threads,
-            settings.max_batch_positions,
+            max_batch_positions,
             self.preprocessor.tokens - 1,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
-                np.zeros((texts, length), np.int64),
-                np.ones((texts, length), np.bool_),
+                {
+                    "token_ids": np.zeros((texts, length), np.int64),
+                    "valid": np.ones((texts, length), np.bool_),
+                },
                 self._heads.names,
             ),
             manifest.max_length,
-            settings.max_batch_positions,
-            time.thread_time if threads == 1 else time.perf_counter,
+            max_batch_positions,
+            time.thread_time if threads == 1 and self.device == "cpu" else time.perf_counter,
         )
         self.in_flight = InFlight()
         self._batcher = Batcher(
             self._run,
             scheduler,
             cost,
-            settings.max_batch_positions,
+            max_batch_positions,
             settings.max_queue_positions,
             settings.max_queue_s,
             metrics.add_model(manifest.name, time.perf_counter() - started_s),
@@ -232,7 +244,7 @@ class Predictor:
         views = [query.view for query in queries]
         asked = {layer for view in views if view for layer in view.selection.needed}
         wanted = self._heads.names + [names[layer] for layer in asked]
-        arrays = self._session.run(token_ids, valid, wanted)
+        arrays = self._session.run({"token_ids": token_ids, "valid": valid}, wanted)
         weights = {layer: arrays[names[layer]] for layer in asked}
         return [
             Outputs(*read, view.cut(weights, item) if view else None)

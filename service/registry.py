@@ -11,6 +11,7 @@ from time import perf_counter
 from export.bundle import BundleError, read_manifest
 from service.answers import Model
 from service.bundles import Bundles, Found, look
+from service.device import find_devices
 from service.errors import Loading, NoModel, Overloaded, UnknownModel
 from service.loader import load_bundle
 from service.predictor import Predictor
@@ -64,7 +65,9 @@ class Registry:
         Raises:
             BundleError: a folder of bundles cannot be read, a bundle cannot be used, or the default
                 model is not among them.
+            DeviceError: the device cannot be used.
         """
+        find_devices(self._settings.device)  # what is wrong with it is known before any bundle is
         found, default = self._bundles.scan(), self._settings.default_model
         self.withheld.update(withheld)
         wanted = [name for name in found if name not in withheld]
@@ -199,6 +202,7 @@ class Registry:
                 "attention_floats": settings.max_attention_floats,
             },
             "examples": list(manifest.examples),
+            "device": predictor.device,
             "precision": predictor.precision,
             "dev": {precision: graph.dev for precision, graph in manifest.graphs.items()},
             "test": manifest.test,
@@ -222,8 +226,8 @@ class Registry:
         )
         again = "reloaded" if name in self.predictors else "loaded"
         seconds = perf_counter() - started_s
-        told = (again, name, new.manifest.version, new.precision, seconds)
-        logger.info("%s %s, version %s, %s, in %.2f s", *told)
+        told = (again, name, new.manifest.version, new.precision, new.device, seconds)
+        logger.info("%s %s, version %s, %s on %s, in %.2f s", *told)
         return new
 
     async def _load(self, name: str, folder: Path) -> Predictor:
@@ -260,7 +264,7 @@ class Registry:
     def _serve(self, predictors: dict[str, Predictor]) -> None:
         for served, models in ((False, self.predictors), (True, predictors)):
             for model in models.values():
-                self._metrics.show_model(model.manifest, model.precision, served)
+                self._metrics.show_model(model.manifest, model.precision, model.device, served)
         self.predictors = dict(sorted(predictors.items()))
         self.default = self._settings.default_model or min(predictors, default=None)
 

@@ -1,7 +1,7 @@
-"""Arrays -> named outputs, by ONNX Runtime on the CPU."""
+"""Arrays -> named outputs, by ONNX Runtime."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -13,10 +13,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.bundle import BundleError, Manifest, Precision, Tensor, read_file
-from export.runtime import open_session
+from export.runtime import Device, Runner
 
 Floats = NDArray[np.float32]
-PREFERENCE: tuple[Precision, ...] = ("int8", "fp32", "fp16")
+# What a device runs, the best first; our int8 is of operators that onnxruntime has for CPUs alone.
+PRECISIONS: dict[Device, tuple[Precision, ...]] = {
+    "cpu": ("int8", "fp32", "fp16"),
+    "cuda": ("fp16", "fp32"),
+}
 TYPICAL = 16  # positions of an input
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
@@ -31,16 +35,29 @@ def cpu_quota(cpu_max: Path = CGROUP_CPU_MAX) -> int:
     return cpus if quota == "max" else max(1, min(cpus, int(quota) // int(period)))
 
 
-def choose_precision(manifest: Manifest, wanted: str) -> Precision:
-    """The precision to run: the wanted one, or for "auto" the first of `PREFERENCE` it has.
+def choose_graph(
+    manifest: Manifest, wanted: str, devices: Sequence[Device]
+) -> tuple[Device, Precision]:
+    """Where to run a bundle and in which precision: the first device that runs one it has.
+
+    Args:
+        manifest: of the bundle.
+        wanted: a precision, or "auto": the best it has.
+        devices: that there are, the best first.
 
     Raises:
-        BundleError: the bundle does not have it.
+        BundleError: it has none that is wanted and that a device runs.
     """
-    for precision in PREFERENCE:
-        if precision in manifest.graphs and wanted in ("auto", precision):
-            return precision
-    raise BundleError(f"{manifest.name} has no {wanted} graph; it has {sorted(manifest.graphs)}")
+    for device in devices:
+        for precision in PRECISIONS[device]:
+            if precision in manifest.graphs and wanted in ("auto", precision):
+                return device, precision
+    has = ", ".join(sorted(manifest.graphs))
+    if wanted in manifest.graphs:
+        runs = " and ".join(PRECISIONS[devices[0]])
+        raise BundleError(f"{manifest.name}: {devices[0]} runs {runs}, not {wanted}; it has {has}")
+    lacks = " or ".join(PRECISIONS[devices[-1]]) if wanted == "auto" else wanted
+    raise BundleError(f"{manifest.name} has no {lacks} graph for {devices[-1]}; it has {has}")
 
 
 class Session:
@@ -50,6 +67,7 @@ class Session:
         folder: the bundle.
         manifest: of the bundle.
         precision: of the graph.
+        device: where it runs.
         threads: of one run.
         max_positions: of one batch, padding included.
         largest_token: the largest id the tokenizer can give.
@@ -64,6 +82,7 @@ class Session:
         folder: Path,
         manifest: Manifest,
         precision: Precision,
+        device: Device,
         threads: int,
         max_positions: int,
         largest_token: int,
@@ -71,12 +90,12 @@ class Session:
         file = manifest.graphs[precision].file
         graph = read_file(manifest, folder, file)
         try:
-            self._session = open_session(graph, threads)
+            self._runner = Runner(graph, threads=threads, device=device)
         except Exception as error:  # what onnxruntime raises has no type of its own
             raise BundleError(f"{folder / file} is no graph that can be run: {error}") from error
         for sort, nodes, tensors in (
-            ("input", self._session.get_inputs(), manifest.inputs),
-            ("output", self._session.get_outputs(), manifest.outputs),
+            ("input", self._runner.session.get_inputs(), manifest.inputs),
+            ("output", self._runner.session.get_outputs(), manifest.outputs),
         ):
             for node, tensor in zip_longest(nodes, tensors):
                 found, expected = _describe(node), _expect(tensor)
@@ -92,26 +111,22 @@ class Session:
             raise BundleError(f"{folder / file} fails: {error}") from error
 
     def run(
-        self, token_ids: NDArray[np.int64], valid: NDArray[np.bool_], outputs: Sequence[str]
+        self, inputs: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]
     ) -> dict[str, Floats]:
-        """token_ids and valid (batch, length) -> the named outputs, axes as in the manifest."""
-        arrays = self._session.run(outputs, {"token_ids": token_ids, "valid": valid})
-        return dict(zip(outputs, arrays, strict=True))
+        """The manifest's inputs -> the named outputs, axes as in the manifest."""
+        return self._runner.run(inputs, outputs)
 
     def _warm_up(self, manifest: Manifest, max_positions: int, largest_token: int) -> None:
         """The longest input, the memory of which is given back; the most texts; all outputs."""
         heads = manifest.outputs[: len(manifest.heads)]
-        give_back = onnxruntime.RunOptions()
-        give_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        for batch, positions, tensors, options in (
-            (1, manifest.max_length, heads, give_back),
-            (max(1, max_positions // TYPICAL), min(TYPICAL, manifest.max_length), heads, None),
-            (2, 3, manifest.outputs, None),
+        for batch, positions, tensors, give_back in (
+            (1, manifest.max_length, heads, True),
+            (max(1, max_positions // TYPICAL), min(TYPICAL, manifest.max_length), heads, False),
+            (2, 3, manifest.outputs, False),
         ):
             shape = (batch, positions)
-            feeds = {"token_ids": np.full(shape, largest_token), "valid": np.ones(shape, np.bool_)}
-            names = [tensor.name for tensor in tensors]
-            arrays = dict(zip(names, self._session.run(names, feeds, options), strict=True))
+            inputs = {"token_ids": np.full(shape, largest_token), "valid": np.ones(shape, np.bool_)}
+            arrays = self._runner.run(inputs, [tensor.name for tensor in tensors], give_back)
             sizes: dict[str | int, int] = {"batch": batch, "length": positions}
             for tensor in tensors:
                 found = arrays[tensor.name].shape

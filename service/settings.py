@@ -36,7 +36,12 @@ class Settings(BaseSettings):
     """Answers requests that name no model; unset: the only one, or else the first by name."""
 
     precision: Literal["auto"] | Precision = "auto"
-    """Which graph of a bundle to run; auto: int8 where the bundle has it, else fp32, else fp16."""
+    """Which graph of a bundle to run; auto: the first that it has, of int8, fp32, fp16 on the CPU,
+    of fp16, fp32 on a GPU."""
+
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """What models run on; cuda: an NVIDIA GPU; auto: that, where it can be used and the bundle has
+    a graph for it, else the CPU."""
 
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 for all."""
@@ -108,9 +113,9 @@ class Settings(BaseSettings):
     max_request_positions: int = Field(default=8_192, gt=0)
     """Most positions in one request, over all its inputs."""
 
-    max_batch_positions: int = Field(default=512, gt=0)
+    max_batch_positions: int = Field(default=0, ge=0)
     """Most positions in one run of the model, padding included; bounds its memory. An input that is
-    longer than this runs alone."""
+    longer than this runs alone. 0: 512 on the CPU, 4096 on a GPU."""
 
     max_queue_positions: int = Field(default=32_768, gt=0)
     """Most positions that wait for one model; a request that would exceed it is refused (429)."""

@@ -68,7 +68,7 @@ class Metrics:
         self._info = Gauge(
             "regard_model_info",
             "1 for each model served, 0 for what was served before",
-            ["model", "version", "precision"],
+            ["model", "version", "precision", "device"],
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -119,9 +119,9 @@ class Metrics:
         self._load.labels(name).set(load_s)
         return ModelMetrics(self, name, self.statistics.setdefault(name, Statistics()))
 
-    def show_model(self, manifest: Manifest, precision: str, served: bool) -> None:
+    def show_model(self, manifest: Manifest, precision: str, device: str, served: bool) -> None:
         """Say that a model is served now, or that it is not any more."""
-        self._info.labels(manifest.name, manifest.version, precision).set(served)
+        self._info.labels(manifest.name, manifest.version, precision, device).set(served)
 
     def record_request(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.bundle import Manifest, read_file, read_manifest
+from export.bundle import Manifest, Precision, attention_names, read_file, read_manifest
 from export.runtime import Runner
 from model.data.augment import typed_copy
 from model.data.examples import Example, Splits
@@ -19,6 +19,7 @@ from model.preprocess.text import TextPreprocessor, split_words
 
 ROOT = Path(__file__).parent.parent
 BUNDLES = sorted(path.parent for path in (ROOT / "bundles").glob("*/manifest.json"))
+FP16_ROUNDING = 0.02  # of a logit
 TYPED_LOSS = 0.01  # of any metric, on cased, punctuated and contracted text
 
 needs_data = pytest.mark.skipif("REGARD_DATA" not in os.environ, reason="REGARD_DATA is not set")
@@ -32,9 +33,9 @@ def data() -> Splits:
 
 
 @cache
-def runner(folder: Path) -> Runner:
+def runner(folder: Path, precision: Precision = "int8") -> Runner:
     manifest = read_manifest(folder)
-    graph = read_file(manifest, folder, manifest.graphs["int8"].file)
+    graph = read_file(manifest, folder, manifest.graphs[precision].file)
     return Runner(graph, [head.name for head in manifest.heads], threads=1)
 
 
@@ -43,9 +44,11 @@ def preprocessor(manifest: Manifest, folder: Path) -> TextPreprocessor:
     return TextPreprocessor(tokenizer, manifest.max_length)
 
 
-def measure(folder: Path, examples: list[Example]) -> dict[str, float]:
-    manifest = read_manifest(folder)
-    return evaluate(runner(folder), preprocessor(manifest, folder), manifest.heads, examples)
+def measure(
+    folder: Path, examples: list[Example], precision: Precision = "int8"
+) -> dict[str, float]:
+    manifest, run = read_manifest(folder), runner(folder, precision)
+    return evaluate(run, preprocessor(manifest, folder), manifest.heads, examples)
 
 
 def test_both_models_are_shipped() -> None:
@@ -89,6 +92,33 @@ def test_int8_is_as_accurate_on_the_test_split_as_its_manifest_says(folder: Path
     metrics = measure(folder, data().test)
     claimed = read_manifest(folder).test
     assert {name: claimed[name] for name in metrics} == pytest.approx(metrics, abs=0.002)
+
+
+@needs_data
+@each_bundle
+def test_fp16_is_as_accurate_on_dev_as_its_manifest_says(folder: Path) -> None:
+    claimed = read_manifest(folder).graphs["fp16"].dev
+    assert measure(folder, data().dev, "fp16") == pytest.approx(claimed, abs=0.002)
+
+
+@each_bundle
+def test_fp16_answers_as_int8_does_and_alone_as_in_a_batch_within_rounding(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    encoder, run = preprocessor(manifest, folder), runner(folder, "fp16")
+    items = [encoder.encode_text(example).token_ids for example in manifest.examples]
+    token_ids, valid = pad([*items, np.zeros(40, np.int64)])
+    names = [*run.outputs, *attention_names(manifest.attention.layers)]
+    together = run.run({"token_ids": token_ids, "valid": valid}, names)
+    for row, item in enumerate(items):
+        alone, int8, n = run(*pad([item])), runner(folder)(*pad([item])), len(item)
+        assert np.abs(together["slots"][row, :n] - alone["slots"][0]).max() < FP16_ROUNDING
+        assert np.abs(together["intent"][row] - alone["intent"][0]).max() < FP16_ROUNDING
+        assert alone["intent"].argmax() == int8["intent"].argmax()
+        assert (alone["slots"].argmax(-1) == int8["slots"].argmax(-1)).mean() > 0.8
+        for name in attention_names(manifest.attention.layers):
+            weights = together[name][row, :, :n]
+            assert np.abs(weights.sum(-1) - 1).max() < 1e-3
+            assert (weights[:, :, n:] == 0).all()
 
 
 @needs_data

@@ -11,7 +11,7 @@ import pytest
 
 from export.bundle import BundleError, describe_file, read_manifest, write_manifest
 from service.app import create_app
-from service.session import choose_precision, cpu_quota
+from service.session import cpu_quota
 from service.settings import Settings
 from tests.service.process import ROOT
 
@@ -134,14 +134,6 @@ def test_settings_that_do_not_fit_the_bundles_are_refused(
         create_app(Settings(**{"bundles": tiny.folder, "threads": 1} | values))
 
 
-def test_precision_is_chosen_among_what_there_is(tiny: SimpleNamespace) -> None:
-    manifest = read_manifest(tiny.folder / "tiny")
-    assert choose_precision(manifest, "auto") == "int8"
-    assert choose_precision(manifest, "fp32") == "fp32"
-    only = manifest.model_copy(update={"graphs": {"fp32": manifest.graphs["fp32"]}})
-    assert choose_precision(only, "auto") == "fp32"
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [("max 100000", 4), ("200000 100000", 2), ("50000 100000", 1), ("900000 100000", 4), (None, 4)],
@@ -165,4 +157,4 @@ def test_workers_share_the_threads(
 ) -> None:
     monkeypatch.setattr("service.registry.cpu_quota", lambda: 4)
     session = make_client(**{"threads": 0} | settings).app.state.registry.get("tiny")._session
-    assert session._session.get_session_options().intra_op_num_threads == expected
+    assert session._runner.session.get_session_options().intra_op_num_threads == expected

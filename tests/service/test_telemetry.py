@@ -45,7 +45,7 @@ def test_requests_batches_and_problems_are_counted(make_client) -> None:
     assert values["regard_positions_total", "tiny"] == positions["usage"]["positions"]
     assert values["regard_padding_positions_total", "tiny"] == 1
     assert values["regard_queue_positions", "tiny"] == 0
-    assert values["regard_model_info", "tiny", "fp32", "7"] == 1
+    assert values["regard_model_info", "cpu", "tiny", "fp32", "7"] == 1
 
 
 def test_stages_are_those_of_the_answers(make_client) -> None:
