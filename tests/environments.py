@@ -1,4 +1,4 @@
-"""Environments of their own, for packages that ours cannot hold or should not; kept between runs."""
+"""Environments of their own, for what ours cannot or should not hold; kept between runs."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
 """What kserve makes of files and of a service; run where it is installed, prints JSON.
 
-    kserve_script.py read FILE ...        what its classes do not know, of each file
-    kserve_script.py ask URL MODEL TEXT   what its client gets
+kserve_script.py read FILE ...        what its classes do not know, of each file
+kserve_script.py ask URL MODEL TEXT   what its client gets
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def ask(url: str, model: str, text: str) -> dict[str, Any]:
             "live": await client.is_server_live(url),
             "ready": await client.is_server_ready(url),
             "model_ready": await client.is_model_ready(url, model),
-            "intent": [label.decode() for label in outputs["intent.labels"].as_numpy()],
+            "intent": outputs["intent.labels"].as_numpy().tolist(),
         }
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from tests.deploy.tools import DEPLOY, USER, Tools, end_s, read_settings, run
 from tests.environments import install
-from tests.service.process import PATIENCE_S, ROOT, request, serving
+from tests.service.process import ROOT, request, serving
 
 FOLDER = DEPLOY / "kserve"
 RUNTIME = FOLDER / "runtime.yaml"
@@ -103,12 +103,11 @@ def test_the_container_is_the_one_that_kserve_looks_for_and_is_closed_up(contain
     assert int(container["resources"]["limits"]["cpu"]) > 0
 
 
-@pytest.mark.parametrize("path", ["", "assistant"], ids=["a bundle", "a folder of bundles"])
 def test_a_client_of_kserve_is_answered(
-    python: Path, container: dict, environment: dict[str, str], tmp_path: Path, path: str
+    python: Path, container: dict, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    models = tmp_path / "models"
-    shutil.copytree(ROOT / "bundles" / "assistant", models / path)
+    models = tmp_path / "models"  # with what lies under a storageUri, but not its last name
+    shutil.copytree(ROOT / "bundles" / "assistant", models)
     settings = {
         name.removeprefix("REGARD_").lower(): value
         for name, value in environment.items()
