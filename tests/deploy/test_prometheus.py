@@ -133,3 +133,17 @@ def test_no_alert_is_raised_for_a_service_that_is_well(prometheus, shown) -> Non
     assert evaluated.keys() == {rule["alert"] for rule in rules()}
     for name, rule in evaluated.items():
         assert (rule["health"], rule["state"]) == ("ok", "inactive"), (name, rule)
+
+
+def test_the_autoscaler_s_query_gives_each_process_one_number(prometheus, shown) -> None:
+    adapter = yaml.safe_load((DEPLOY / "kubernetes" / "prometheus-adapter.yaml").read_text())
+    (rule,) = adapter["rules"]["custom"]
+    expression = rule["metricsQuery"]
+    for name, value in {
+        "Series": rule["seriesQuery"].partition("{")[0],
+        "LabelMatchers": 'job="regard"',
+        "GroupBy": "instance",  # the adapter puts the pod's label here
+    }.items():
+        expression = expression.replace(f"<<.{name}>>", value)
+    (result,) = query(prometheus, expression)
+    assert numbers([result])[0] >= 0
