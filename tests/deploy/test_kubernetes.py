@@ -28,7 +28,8 @@ def built(
 ) -> SimpleNamespace:
     """What is built of the base and some components.
 
-    Attributes: objects; kinds, each object by its kind; pod, container, environment.
+    Attributes: components, their names; objects; kinds, each object by its kind; pod, container,
+    environment.
     """
     folder = tmp_path_factory.mktemp("own")
     here = os.path.relpath(FOLDER, folder)
@@ -45,6 +46,7 @@ def built(
     (source,) = container["envFrom"]
     assert source["configMapRef"]["name"] == kinds["ConfigMap"]["metadata"]["name"]
     return SimpleNamespace(
+        components=request.param,
         objects=objects,
         kinds=kinds,
         pod=pod,
@@ -163,12 +165,18 @@ def test_components_add_what_they_say(built, monkeypatch) -> None:
     settings = read_settings(built.environment, monkeypatch)
     mounts = {one["mountPath"]: one["name"] for one in built.container["volumeMounts"]}
     volumes = {one["name"]: one for one in built.pod["spec"]["volumes"]}
-    gpu = "nvidia.com/gpu" in built.container["resources"]["limits"]
-    assert built.container["image"] == f"regard:{version('regard')}{'-gpu' if gpu else ''}"
-    if settings.api_keys_file:
-        assert str(settings.api_keys_file.parent) in mounts
-        assert volumes["keys"]["secret"]["secretName"] == "regard-keys"
-    if "PersistentVolumeClaim" in built.kinds:
+    image = f"regard:{version('regard')}"
+    if "gpu" in built.components:
+        image += "-gpu"
+        assert built.container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert built.container["image"] == image
+    assert (settings.api_keys_file is not None) == ("keys" in built.components)
+    if "keys" in built.components:
+        assert volumes[mounts[str(settings.api_keys_file.parent)]]["secret"] == {
+            "secretName": "regard-keys"
+        }
+    assert ("PersistentVolumeClaim" in built.kinds) == ("models" in built.components)
+    if "models" in built.components:
         claim = built.kinds["PersistentVolumeClaim"]["metadata"]["name"]
         assert volumes[mounts["/models"]]["persistentVolumeClaim"]["claimName"] == claim
 

@@ -57,12 +57,13 @@ def prometheus(tools: Tools, url: str, tmp_path_factory: pytest.TempPathFactory)
 
 
 def wait_until_ready(prometheus: str, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
+    give_up = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < give_up:
         with suppress(httpx.ConnectError):
             if httpx.get(f"{prometheus}/-/ready").status_code == 200:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"Prometheus ended with {process.returncode}")
+    raise AssertionError(f"Prometheus is not ready; exit code {process.returncode}")
 
 
 @pytest.fixture(scope="module")
