@@ -1,7 +1,6 @@
-"""What kserve makes of files and of a service; run where it is installed, prints JSON.
+"""What kserve makes of a service and of files; run where it is installed, prints JSON.
 
-kserve_script.py read FILE ...        what its classes do not know, of each file
-kserve_script.py ask URL MODEL TEXT   what its client gets
+Arguments: the address of the service, a model, a text to ask it about; files.
 """
 
 import asyncio
@@ -61,8 +60,6 @@ async def ask(url: str, model: str, text: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    command, *arguments = sys.argv[1:]
-    if command == "read":
-        print(json.dumps([read(file) for file in arguments]))
-    else:
-        print(json.dumps(asyncio.run(ask(*arguments))))
+    url, model, text, *files = sys.argv[1:]
+    faults_of = {file: read(file) for file in files}
+    print(json.dumps({"answer": asyncio.run(ask(url, model, text)), "faults": faults_of}))

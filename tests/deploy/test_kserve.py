@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,6 @@ def read(file: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def python(pytestconfig: pytest.Config) -> Path:
-    """The interpreter of the environment that has kserve."""
-    return install(pytestconfig.cache, ROOT / "tests/service/oip/kserve.txt") / "python"
-
-
-@pytest.fixture(scope="module")
 def container() -> dict[str, Any]:
     (container,) = read(RUNTIME)["spec"]["containers"]
     return container
@@ -42,13 +37,36 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in container["env"]}
 
 
-def test_kserve_knows_every_member(python: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def url(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service with the runtime's settings, but for place and port."""
+    models = tmp_path_factory.mktemp("mnt") / "models"  # as KServe lays out one storageUri
+    shutil.copytree(ROOT / "bundles" / "assistant", models)
+    settings = {
+        name.removeprefix("REGARD_").lower(): value
+        for name, value in environment.items()
+        if name not in ("REGARD_BUNDLES", "REGARD_PORT")
+    }
+    with serving(models, **settings) as (_, address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def found(
+    url: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> dict[str, Any]:
+    """What kserve makes of the service, of our files, and of one that is wrong."""
     wrong = read(RUNTIME)
     wrong["spec"]["protocolVersion"] = wrong["spec"].pop("protocolVersions")
     wrong["spec"]["supportedModelFormats"][0]["autoSelect"] = "yes"
-    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
-    files = [RUNTIME, *SERVICES, tmp_path / "wrong.yaml"]
-    *faults, expected = json.loads(run(python, SCRIPT, "read", *files))
+    file = tmp_path_factory.mktemp("wrong") / "wrong.yaml"
+    file.write_text(yaml.safe_dump(wrong))
+    python = install(pytestconfig.cache, ROOT / "tests/service/oip/kserve.txt") / "python"
+    return json.loads(run(python, SCRIPT, url, "assistant", "play jazz", RUNTIME, *SERVICES, file))
+
+
+def test_kserve_knows_every_member(found) -> None:
+    *faults, expected = found["faults"].values()
     assert faults == [[]] * 3
     assert sorted(expected) == [
         "spec.protocolVersion is unknown",
@@ -103,24 +121,22 @@ def test_the_container_is_the_one_that_kserve_looks_for_and_is_closed_up(contain
     assert int(container["resources"]["limits"]["cpu"]) > 0
 
 
-def test_a_client_of_kserve_is_answered(
-    python: Path, container: dict, environment: dict[str, str], tmp_path: Path
-) -> None:
-    models = tmp_path / "models"  # with what lies under a storageUri, but not its last name
-    shutil.copytree(ROOT / "bundles" / "assistant", models)
-    settings = {
-        name.removeprefix("REGARD_").lower(): value
-        for name, value in environment.items()
-        if name not in ("REGARD_BUNDLES", "REGARD_PORT")
+def test_a_client_of_kserve_is_answered(found) -> None:
+    assert found["answer"] == {
+        "live": True,
+        "ready": True,
+        "model_ready": True,
+        "intent": ["PlayMusic"],
     }
-    with serving(models, **settings) as (_, url):
-        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
-            probe = container[name]["httpGet"]
-            assert probe["port"] == PORT
-            assert request("GET", url + probe["path"]).status_code == 200
-        notes = read(RUNTIME)["spec"]["annotations"]
-        assert notes["prometheus.kserve.io/port"] == str(PORT)
-        metrics = request("GET", url + notes["prometheus.kserve.io/path"])
-        assert "regard_model_info" in metrics.text
-        found = json.loads(run(python, SCRIPT, "ask", url, "assistant", "play jazz"))
-    assert found == {"live": True, "ready": True, "model_ready": True, "intent": ["PlayMusic"]}
+
+
+def test_the_probes_and_prometheus_ask_for_paths_that_answer(container, url) -> None:
+    notes = read(RUNTIME)["spec"]["annotations"]
+    paths = [notes["prometheus.kserve.io/path"]]
+    ports = [int(notes["prometheus.kserve.io/port"])]
+    for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+        paths.append(container[name]["httpGet"]["path"])
+        ports.append(container[name]["httpGet"]["port"])
+    assert set(ports) == {PORT}
+    for path in paths:
+        assert request("GET", url + path).status_code == 200, path
