@@ -32,8 +32,8 @@ from service.session import Session, choose_graph
 from service.settings import Settings
 from service.telemetry import Metrics
 
-# A GPU is as fast with thousands of positions as with few; more would be copied than is asked for,
-# where one of many long inputs asks for attention.
+# Thousands fill a GPU. Not more: where one of many long inputs asks for attention, that of the
+# whole batch is copied.
 BATCH_POSITIONS: dict[Device, int] = {"cpu": 512, "cuda": 4096}
 
 
