@@ -136,7 +136,9 @@ def test_every_head_answers_as_the_network_does(served: SimpleNamespace, name: s
         assert [one["label"] for one in result["labels"]["part"]] == ["xyz"[i] for i in best]
         shares = logits["whole"].softmax(-1)
         for found in result["classes"]["whole"]:
-            assert found["score"] == pytest.approx(shares["abcd".index(found["label"])], abs=1e-4)
+            assert found["score"] == pytest.approx(
+                shares["abcd".index(found["label"])].item(), abs=1e-4
+            )
         assert result["values"]["size"] == pytest.approx(logits["size"].item(), abs=1e-4)
         expected = greedy(logits["said"].numpy())
         assert result["transcripts"]["said"]["text"] == " ".join(
