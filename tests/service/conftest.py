@@ -108,10 +108,15 @@ class Client:
 def write_bundle(folder: Path, config: ModelConfig, tokenizer: str = "") -> Network:
     """Write an untrained network as a bundle named as the folder."""
     torch.manual_seed(3)
-    network = Network(config)
+    network = Network(config).eval()
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
-    network.eval()
+        torch.nn.init.normal_(parameter, std=0.5)  # so that answers differ from input to input
+    return save_bundle(folder, network, tokenizer)
+
+
+def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
+    """Write a network as a bundle named as the folder, in fp32 and int8."""
+    config = network.config
     folder.mkdir()
     graph = to_onnx(network, folder / "model.fp32.onnx")
     (folder / "model.int8.onnx").write_bytes(to_int8(graph).SerializeToString())
