@@ -88,7 +88,10 @@ def image(engine: Engine, base: str) -> str:
 
 @pytest.fixture(scope="session")
 def run(engine: Engine, image: str) -> Run:
-    """run(*options, port=8000, scheme="http", **settings) -> a context: a container, ready."""
+    """run(*options, port=8000, scheme="http", **settings) -> a context: a container, ready.
+
+    The port is that of the service; what is not the image's own is set.
+    """
     # Else Podman gives it /run and /var/tmp to write to.
     hardened = HARDENED + ["--read-only-tmpfs=false"] * (engine.name == "podman")
 
@@ -98,6 +101,7 @@ def run(engine: Engine, image: str) -> Run:
     ) -> Iterator[Container]:
         ours = free_port()
         published = f"--publish=127.0.0.1:{ours}:{port}"
+        settings |= {} if port == 8000 else {"port": str(port)}
         env = [f"--env=REGARD_{name.upper()}={value}" for name, value in settings.items()]
         made = engine("run", "--detach", *hardened, published, *env, *options, image)
         container = Container(engine, made, f"{scheme}://127.0.0.1:{ours}")
