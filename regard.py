@@ -7,13 +7,13 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
-    help="Self-attention as a service: train an encoder, export it, serve it over HTTP.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +30,21 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder with the data set's files. [default: downloaded once]"),
 ]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(metadata.version("regard"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Self-attention as a service: train an encoder, export it, serve it over HTTP."""
 
 
 @app.command()

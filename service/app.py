@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI
@@ -62,7 +63,7 @@ def create_app(settings: Settings, load: bool = True) -> FastAPI:
     app = Service(
         title="Regard",
         description=DESCRIPTION,
-        version="1",
+        version=metadata.version("regard"),
         lifespan=_lifespan,
         redirect_slashes=False,
         docs_url=None,  # it would load scripts from elsewhere; `service.routes.pages` does not
