@@ -15,12 +15,12 @@ RUN python requirements.py cpu otel > cpu.txt && python requirements.py gpu otel
 FROM environment AS cpu-packages
 COPY deploy/image/install.sh constraints.txt ./
 COPY --from=requirements /build/cpu.txt ./
-RUN ["sh", "install.sh", "cpu.txt"]
+RUN ["sh", "install.sh", "-c", "constraints.txt", "-r", "cpu.txt"]
 
 FROM environment AS gpu-packages
-COPY deploy/image/install.sh constraints.txt ./
+COPY deploy/image/install.sh deploy/image/constraints-gpu.txt constraints.txt ./
 COPY --from=requirements /build/gpu.txt ./
-RUN ["sh", "install.sh", "gpu.txt"]
+RUN ["sh", "install.sh", "-c", "constraints.txt", "-c", "constraints-gpu.txt", "-r", "gpu.txt"]
 
 FROM environment AS code
 COPY pyproject.toml README.md LICENSE regard.py ./
