@@ -18,6 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCKER ?= $(shell for one in docker podman; do $$one info >/dev/null 2>&1 && echo $$one && break; done)
 IMAGE ?= regard
 TARGET ?= cpu
+TAGS := $(if $(TARGET:gpu=),latest $(VERSION),gpu $(VERSION)-gpu)
 # Else Podman leaves the health check out.
 export BUILDAH_FORMAT = docker
 
@@ -48,7 +49,7 @@ bench: $(DEV)/installed
 	@$(DEV)/bin/python bench/serving.py
 
 image:
-	@$(DOCKER) build --target $(TARGET) --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	@$(DOCKER) build --target $(TARGET) $(TAGS:%=--tag $(IMAGE):%) $(if $(BASE),--build-arg BASE=$(BASE)) \
 	  --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) \
 	  --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .

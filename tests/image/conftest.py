@@ -18,7 +18,7 @@ HARDENED = [
     *("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"),
     *("--memory=2g", "--pids-limit=256", "--stop-timeout=40"),
 ]
-NAME = "regard-test"
+NAME = "regard-test:latest"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def base(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def image(engine: Engine, base: str) -> str:
     """Its name, once `make image` has built it."""
-    command = ["make", "image", f"DOCKER={engine.name}", f"BASE={base}", f"IMAGE={NAME}"]
+    command = ["make", "image", f"DOCKER={engine.name}", f"BASE={base}", "IMAGE=regard-test"]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | engine.environment, capture_output=True, text=True
     )
