@@ -12,9 +12,10 @@ from packaging.requirements import Requirement
 HEAD = """\
 # Licences
 
-The Python packages in the container image for CPUs, each with its licence as its own metadata states it. The packages of
-Debian are not among them: `make sbom` lists those too. Each package's full text is in the image, in
-`/opt/regard/lib/python3.11/site-packages/PACKAGE.dist-info`. Regard itself and its bundles are Apache-2.0.
+The Python packages in the container image for CPUs, each with its licence as its own metadata
+states it. The packages of Debian are not among them: `make sbom` lists those too. Each package's
+full text is in the image, in `/opt/regard/lib/python3.11/site-packages/PACKAGE.dist-info`. Regard
+itself and its bundles are Apache-2.0.
 
 | package | version | licence | needed by |
 |---|---|---|---|"""
@@ -22,6 +23,7 @@ OPTIONAL = {"cpu", "otel"}  # extras of Regard's that are in the image
 
 
 def name_of(written: str) -> str:
+    """As package indexes spell it."""
     return re.sub(r"[-_.]+", "-", written).lower()
 
 
@@ -37,6 +39,7 @@ def licence_of(package: Distribution) -> str:
 
 
 def needs(package: Distribution) -> set[str]:
+    """The names of the packages that it asks for here."""
     requirements = map(Requirement, package.requires or [])
     extras = {""} | (OPTIONAL if name_of(package.name) == "regard" else set())
     return {

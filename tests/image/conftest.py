@@ -99,11 +99,13 @@ def run(engine: Engine, image: str) -> Run:
     def start(
         *options: str, port: int = 8000, scheme: str = "http", **settings: str
     ) -> Iterator[Container]:
-        ours = free_port()
-        published = f"--publish=127.0.0.1:{ours}:{port}"
+        shared = "--network=host" in options
+        ours = port if shared else free_port()
+        published = [] if shared else [f"--publish=127.0.0.1:{ours}:{port}"]
         settings |= {} if port == 8000 else {"port": str(port)}
         env = [f"--env=REGARD_{name.upper()}={value}" for name, value in settings.items()]
-        made = engine("run", "--detach", *hardened, published, *env, *options, image)
+        options = (*hardened, *published, *env, *options)
+        made = engine("run", "--detach", *options, image)
         container = Container(engine, made, f"{scheme}://127.0.0.1:{ours}")
         try:
             container.wait_ready()
