@@ -9,11 +9,10 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from export.bundle import BundleError, Manifest, Precision, Tensor, read_file
-from export.runtime import Device, Runner
+from export.runtime import Device, Node, Runner
 
 Floats = NDArray[np.float32]
 # What a device runs, the best first; our int8 is of operators that onnxruntime has for CPUs alone.
@@ -137,7 +136,7 @@ class Session:
                     )
 
 
-def _describe(node: onnxruntime.NodeArg | None) -> str:
+def _describe(node: Node | None) -> str:
     return f"{node.name} {node.type} {node.shape}" if node else "(none)"
 
 
