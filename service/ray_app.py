@@ -70,14 +70,6 @@ class _Client:
         await self._send(message)
 
 
-@serve.deployment(
-    max_ongoing_requests=10_000,  # so that the app's own queue says what is too much
-    max_surge_percent=25,  # a replica ends only once the one in its place is ready
-    health_check_period_s=5,
-    graceful_shutdown_wait_loop_s=0.5,
-    graceful_shutdown_timeout_s=35,
-)
-@serve.ingress()
 class Regard:
     """One replica.
 
@@ -108,4 +100,9 @@ class Regard:
         self._registry.get(None)
 
 
-app = Regard.bind()
+app = serve.deployment(
+    max_ongoing_requests=10_000,  # so that the app's own queue says what is too much
+    max_surge_percent=25,  # a replica ends only once the one in its place is ready
+    graceful_shutdown_wait_loop_s=0.5,
+    graceful_shutdown_timeout_s=35,  # REGARD_DRAIN_S, and some
+)(serve.ingress()(Regard)).bind()
