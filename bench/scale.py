@@ -162,7 +162,7 @@ def on_ray(bodies: Path, folder: Path) -> dict[str, Any]:
     started = time.monotonic()
     cluster = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "temp_dir": str(folder / "ray")},
+        head_node_args={"num_cpus": 0, "include_dashboard": False},
     )
     nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
@@ -204,7 +204,8 @@ def measure(texts: Path, bundle: Path, folder: Path) -> dict[str, Any]:
         results["bare"] = rates(bodies)
     for proxy, environment in PROXIES.items():
         env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-        env |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), **environment}
+        env |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+        env |= {"RAY_TMPDIR": str(folder), **environment}
         arguments = [sys.executable, __file__, "--bodies", bodies, "--folder", folder]
         done = subprocess.run(
             arguments, env=os.environ | env, stdout=subprocess.PIPE, text=True, check=True
