@@ -8,6 +8,7 @@ with two CPUs to Ray. `ray` is Ray's proxy in Python, `haproxy` its HAProxy.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import secrets
@@ -41,10 +42,12 @@ RETRIES = 20
 RETRY_S = 0.25
 WINDOW_S = 0.5
 FULL = 0.9  # of the rate before
+OFFLINE_LINES = 40_000
+OFFLINE_PART = 500
 PATH = b"/v1/predict"
 PROXIES = {
-    "ray": {},
     "haproxy": {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"},
+    "ray": {},
 }
 
 
@@ -155,9 +158,19 @@ def on_ray(bodies: Path, folder: Path) -> dict[str, Any]:
     from ray.serve.context import _get_global_client  # noqa: PLC0415
     from ray.serve.schema import ServeDeploySchema  # noqa: PLC0415
 
-    def deploy(replicas: int, version: str, wait: bool = True) -> None:
+    def deploy(replicas: int, version: str) -> None:
         config = configuration(replicas, folder / version)
-        client.deploy_apps(ServeDeploySchema(**config), _blocking=wait)
+        client.deploy_apps(ServeDeploySchema(**config), _blocking=False)
+
+    def wait_for(replicas: int) -> None:
+        running = 0
+        while running != replicas:
+            time.sleep(0.1)
+            application = serve.status().applications["regard"]
+            if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+                raise RuntimeError(application.message)
+            for deployment in application.deployments.values():
+                running = deployment.replica_states.get("RUNNING", 0)
 
     started = time.monotonic()
     cluster = Cluster(
@@ -170,21 +183,22 @@ def on_ray(bodies: Path, folder: Path) -> dict[str, Any]:
     serve.start(proxy_location="HeadOnly", http_options=options)
     client = _get_global_client()
     deploy(1, "1")
+    wait_for(1)
     first_answer()
     results: dict[str, Any] = {"first_answer_s": time.monotonic() - started}
     results["one_replica"] = rates(bodies)
     deploy(2, "1")
+    wait_for(2)
     results["two_replicas"] = rates(bodies)
     lines = [line.encode() for line in bodies.read_text("utf-8").splitlines()]
     for name, event in {
-        "rolling": lambda: deploy(2, "2", wait=False),
+        "rolling": lambda: deploy(2, "2"),
         "killed": lambda: cluster.remove_node(nodes[1], allow_graceful=False),
     }.items():
         load = Load(lines)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(load.run(event))
         results[name] = load.summary()
-    serve.shutdown()
     ray.shutdown()
     cluster.shutdown()
     return results
@@ -205,13 +219,38 @@ def measure(texts: Path, bundle: Path, folder: Path) -> dict[str, Any]:
     for proxy, environment in PROXIES.items():
         env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
         env |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
-        env |= {"RAY_TMPDIR": str(folder), **environment}
+        env |= {"RAY_TMPDIR": str(folder), "RAY_worker_niceness": "0", **environment}
         arguments = [sys.executable, __file__, "--bodies", bodies, "--folder", folder]
         done = subprocess.run(
             arguments, env=os.environ | env, stdout=subprocess.PIPE, text=True, check=True
         )
         results[proxy] = json.loads(done.stdout.splitlines()[-1])
+    results["offline"] = offline(lines, bundle, folder)
     return results
+
+
+def offline(lines: list[str], bundle: Path, folder: Path) -> dict[str, float]:
+    """Seconds of `regard predict` for the same lines, alone and on Ray; start included."""
+    source = folder / "lines.txt"
+    texts = itertools.islice(itertools.cycle(lines), OFFLINE_LINES)
+    source.write_text("".join(f"{text}\n" for text in texts), "utf-8")
+    out = folder / "answers"
+    command = [sys.executable, "-m", "regard", "predict", bundle.resolve(), source]
+    on_ray = ["--engine", "ray", "--out", out, f"--part={OFFLINE_PART}"]
+    seconds = {}
+    for name, options in (("local", []), ("ray", on_ray)):
+        started = time.monotonic()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run([*command, *options], cwd=ROOT, check=True, **quiet)
+        seconds[f"{name}_s"] = time.monotonic() - started
+    written = sorted(path.stat().st_mtime for path in out.rglob("0*.jsonl"))
+    return {
+        "lines": OFFLINE_LINES,
+        **seconds,
+        "local_per_s": OFFLINE_LINES / seconds["local_s"],
+        "ray_per_s": OFFLINE_LINES / seconds["ray_s"],
+        "ray_running_per_s": (len(written) - 1) * OFFLINE_PART / (written[-1] - written[0]),
+    }
 
 
 def main(
@@ -243,6 +282,7 @@ def main(
     for proxy in PROXIES:
         for name in ("rolling", "killed"):
             console.print(proxy, name, results[proxy][name])
+    console.print(results["offline"])
     console.print(f"written: {machine.write('scale', results)}")
 
 

@@ -38,7 +38,7 @@ def environment(request: pytest.FixtureRequest) -> Path:
     return folder / "bin"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(environment: Path) -> Iterator[SimpleNamespace]:
     """A cluster of one machine.
 
