@@ -103,6 +103,8 @@ class Load:
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             connection.close()
             return False
+        if answer.headers.get(b"connection") == b"close":
+            connection.close()
         if answer.status != 200:
             self.counts[f"status {answer.status}"] += 1
             return False
