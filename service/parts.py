@@ -7,6 +7,7 @@ is there once.
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -18,7 +19,11 @@ from service.offline import line_to_json
 JOB = "job.json"
 PARQUET = ".parquet"
 KINDS = (".jsonl", PARQUET, ".txt")
-COLUMNS = ("text", "words")
+TEXT = r"(large_)?string"
+COLUMNS = {  # the types that pyarrow may say they have
+    "text": re.compile(TEXT),
+    "words": re.compile(rf"(large_)?list<\w+: {TEXT}( not null)?>"),
+}
 
 
 class Part(NamedTuple):
@@ -55,9 +60,14 @@ def find_files(source: Path) -> dict[str, Path]:
 
 
 def cut(file: str, path: Path, lines: int) -> Iterator[Part]:
-    """The parts of a file, of so many lines each; the last of it, or of a row group, has fewer."""
+    """The parts of a file, of so many lines each; the last of it, or of a row group, has fewer.
+
+    Raises:
+        ValueError: a Parquet file has neither texts nor words.
+    """
     first = 1
     if path.suffix == PARQUET:
+        _column(path)
         for group, rows in enumerate(_row_groups(path)):
             for start in range(0, rows, lines):
                 yield Part(file, first + start, min(lines, rows - start), group)
@@ -72,11 +82,7 @@ def cut(file: str, path: Path, lines: int) -> Iterator[Part]:
 
 
 def read(part: Part, path: Path) -> Iterator[bytes]:
-    """The lines of a part, as JSON without ends.
-
-    Raises:
-        ValueError: a Parquet file has neither a column `text` nor one `words`.
-    """
+    """The lines of a part, as JSON without ends."""
     if path.suffix == PARQUET:
         return _read_rows(part, path)
     return _read_lines(part, path)
@@ -131,21 +137,29 @@ def _read_lines(part: Part, path: Path) -> Iterator[bytes]:
     with path.open("rb") as lines:
         lines.seek(part.offset)
         for line in islice(lines, part.lines):
-            yield line_to_json(line, path.suffix != ".txt")
+            yield line_to_json(line, path.suffix == ".jsonl")
 
 
 def _read_rows(part: Part, path: Path) -> Iterator[bytes]:
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415  # of the extra ray
 
-    groups = _row_groups(path)
+    column, groups = _column(path), _row_groups(path)
     start = part.first - 1 - sum(groups[: part.offset])
     with ParquetFile(path) as rows:
-        column = next((name for name in COLUMNS if name in rows.schema_arrow.names), None)
-        if column is None:
-            raise ValueError(f"{path} has neither a column text nor one words")
         values = rows.read_row_group(part.offset, [column])[column]
     for value in values.slice(start, part.lines).to_pylist():
         yield json.dumps({"words": value} if column == "words" else value).encode()
+
+
+def _column(path: Path) -> str:
+    """The one to be read."""
+    from pyarrow.parquet import read_schema  # noqa: PLC0415  # of the extra ray
+
+    schema = read_schema(path)
+    for name, kind in COLUMNS.items():
+        if name in schema.names and kind.fullmatch(str(schema.field(name).type)):
+            return name
+    raise ValueError(f"{path} has neither a column text, of strings, nor words, of lists of them")
 
 
 def _row_groups(path: Path) -> list[int]:

@@ -44,8 +44,10 @@ def predict(
 
     Raises:
         BundleError: the bundle cannot be used.
-        ValueError: there are no lines, or `out` holds other answers.
+        ValueError: there are no lines, or `out` holds other answers or lies among the lines.
     """
+    if out.is_relative_to(source):
+        raise ValueError(f"{out} lies within {source}: answers would be read as lines")
     manifest = read_manifest(bundle)
     graph = manifest.graphs[choose_precision(manifest, settings.precision)].file
     job = {"model": manifest.name, "graph": manifest.files[graph].sha256, "lines_a_part": lines}

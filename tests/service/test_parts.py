@@ -60,7 +60,7 @@ def test_answers_of_another_run_are_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds answers of another run"):
         begin(out, {"model": "other"}, find_files(source))
     (source / "a.jsonl").write_text('"noon"\n"rain"\n')
-    with pytest.raises(ValueError, match="holds answers to .* as it was"):
+    with pytest.raises(ValueError, match="holds answers to a"):
         begin(out, JOB, find_files(source))
     with pytest.raises(ValueError, match="is not empty"):
         begin(source, JOB, find_files(source))

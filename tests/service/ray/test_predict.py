@@ -115,3 +115,26 @@ def test_no_line_is_lost_or_answered_twice_when_a_process_and_then_the_command_i
         ]
         assert [row["answer"] for row in answers] == right
     assert not list(out.rglob(".*"))
+
+
+def test_answers_do_not_go_among_the_lines(
+    cluster: SimpleNamespace, tiny: SimpleNamespace, folder: Path
+) -> None:
+    with start(cluster, tiny, folder, folder / "answers") as command:
+        told = command.stderr.read()
+    assert command.returncode == 1
+    assert "answers would be read as lines" in told
+
+
+def test_parquet_without_texts_is_refused_before_anything_is_answered(
+    cluster: SimpleNamespace, tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    write = "import sys, pyarrow as a; a.parquet.write_table(a.table({'text': [1]}), sys.argv[1])"
+    command = [cluster.programs / "python", "-c", f"import pyarrow.parquet; {write}"]
+    subprocess.run([*command, source / "a.parquet"], check=True)
+    with start(cluster, tiny, source, tmp_path / "out") as command:
+        told = command.stderr.read()
+    assert command.returncode == 1
+    assert "has neither a column text, of strings, nor words" in told
