@@ -52,8 +52,8 @@ def predict(
     graph = manifest.graphs[choose_precision(manifest, settings.precision)].file
     job = {"model": manifest.name, "graph": manifest.files[graph].sha256, "lines_a_part": lines}
     files = find_files(source)
-    begin(out, job, files)
     parts = list(chain.from_iterable(cut(file, path, lines) for file, path in files.items()))
+    begin(out, job, files)
     missing = [part._asdict() for part in parts if not part.answers(out).exists()]
     total = sum(part.lines for part in parts)
     done = total - sum(part["lines"] for part in missing)
