@@ -39,7 +39,7 @@ def log_softmax(logits: Floats) -> Doubles:
     return shifted
 
 
-def best_path(logits: Floats) -> Transcript:
+def greedy(logits: Floats) -> Transcript:
     """The labelling of the most probable path (section 3.2), from logits (positions, labels)."""
     path = logits.argmax(axis=-1)
     starts = np.flatnonzero(np.diff(path, prepend=-1))

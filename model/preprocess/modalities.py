@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from model.config import PreprocessConfig
 from model.preprocess.batch import Encoded
+from model.preprocess.spelling import SpellingPreprocessor
 from model.preprocess.text import TextPreprocessor
 from model.preprocess.vectors import VectorsPreprocessor
 
@@ -24,6 +25,7 @@ class Preprocessor(Protocol):
 Make = Callable[[Any, int, str], Preprocessor]
 PREPROCESSORS: Mapping[str, Make] = {
     "text": lambda _, max_length, tokenizer: TextPreprocessor(tokenizer, max_length),
+    "spelling": lambda config, max_length, _: SpellingPreprocessor(config, max_length),
     "vectors": lambda config, max_length, _: VectorsPreprocessor(config, max_length),
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch.nn.functional import ctc_loss
 
-from model.ctc import Transcript, align, beam_search, best_path, log_probability, log_softmax
+from model.ctc import Transcript, align, beam_search, greedy, log_probability, log_softmax
 
 EVERY = 10_000  # wide enough to keep all that there is in these tests
 ELEMENTS = st.floats(-8, 8, width=32) | st.integers(-2, 2).map(float)
@@ -81,7 +81,7 @@ def test_probability_equals_the_loss_of_torch(positions, labels, seed):
 
 
 @given(LOGITS)
-def test_alignment_is_a_best_path_of_its_labels(logits):
+def test_alignment_is_a_greedy_of_its_labels(logits):
     log_probs = log_softmax(logits)
     for labels, paths in paths_by_labelling(logits).items():
         found = Transcript(labels, 0.0, tuple(align(log_probs, labels)))
@@ -91,8 +91,8 @@ def test_alignment_is_a_best_path_of_its_labels(logits):
 
 
 @given(LOGITS)
-def test_best_path_is_the_best_of_all_paths(logits):
-    found = best_path(logits)
+def test_greedy_path_is_the_best_of_all_paths(logits):
+    found = greedy(logits)
     everything = paths_by_labelling(logits)
     paths = everything[found.labels]
     highest = max(max(paths.values()) for paths in everything.values())
@@ -128,13 +128,13 @@ def test_narrow_beam_finds_different_labellings_in_order(logits, width, best):
 def test_beam_finds_what_no_single_path_shows():
     """Two paths of `1` together outweigh the one of nothing: 0.4 x 0.4 x 3 > 0.6 x 0.6."""
     logits = np.log(np.array([[0.6, 0.4], [0.6, 0.4]]))
-    assert best_path(logits) == ((), pytest.approx(0.36), ())
+    assert greedy(logits) == ((), pytest.approx(0.36), ())
     assert beam_search(logits, 2)[0][:2] == ((1,), pytest.approx(0.64))
 
 
 def test_probabilities_of_long_inputs_do_not_vanish():
     logits = np.random.default_rng(0).normal(0, 3, (2000, 30)).astype(np.float32)
-    found = best_path(logits)
+    found = greedy(logits)
     log_p = log_probability(log_softmax(logits), found.labels)
     assert -math.inf < log_p < -745  # math.exp of it is 0
     assert found.score == 0.0

@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.config import SpellingConfig
+from model.errors import InputError
+from model.preprocess.spelling import SpellingPreprocessor
+
+LETTERS = "'abcdefghijklmnopqrstuvwxyz"
+MAX_LETTERS = 32
+REPEATS = st.integers(1, 4)
+WORDS = st.text(st.sampled_from(LETTERS), min_size=1, max_size=MAX_LETTERS)
+
+
+def preprocessor(repeat: int = 2) -> SpellingPreprocessor:
+    config = SpellingConfig(modality="spelling", letters=LETTERS, repeat=repeat)
+    return SpellingPreprocessor(config, MAX_LETTERS * repeat + 1)
+
+
+@given(WORDS, REPEATS)
+def test_each_letter_has_its_ids_in_order_and_a_mark_ends_the_word(word, repeat):
+    encoder = preprocessor(repeat)
+    encoded = encoder.encode(word)
+    places = [(letter, place) for letter in LETTERS for place in range(repeat)]
+    *ids, end = encoded.token_ids.tolist()
+    assert [places[i - 1] for i in ids] == [(c, place) for c in word for place in range(repeat)]
+    assert end == len(places) + 1 == encoder.tokens - 1
+    assert encoded.length == len(word) * repeat + 1
+    assert encoded.arrays["token_ids"] is encoded.token_ids
+
+
+@given(WORDS, REPEATS)
+def test_letters_are_known_by_their_positions(word, repeat):
+    encoded = preprocessor(repeat).encode(word)
+    owners = [letter for letter in range(len(word)) for _ in range(repeat)]
+    owners.append(len(word) - 1)  # the end mark, to the last letter
+    assert list(encoded.labelled) == [owners.index(letter) for letter in range(len(word))]
+    for start in range(encoded.length):
+        for end in range(start + 1, encoded.length + 1):
+            letters = owners[start], owners[end - 1] + 1
+            assert encoded.letters_of(start, end) == letters
+
+
+@given(WORDS)
+def test_case_does_not_matter(word):
+    lower = preprocessor().encode(word).token_ids.tolist()
+    for other in (word.upper(), word.title(), word.replace("'", "\u2019")):
+        assert preprocessor().encode(other).token_ids.tolist() == lower
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_word_or_an_error_that_says_where(text):
+    try:
+        encoded = preprocessor().encode(text)
+    except InputError as error:
+        known = {*LETTERS, "\u2019"}
+        strange = [i for i, letter in enumerate(text) if letter.casefold() not in known]
+        if 0 < len(text) <= MAX_LETTERS:
+            assert f"{text[strange[0]]!r} at {strange[0]} is none of" in str(error)
+        else:
+            assert str(error) == f"{len(text)} letters; 1 to 32 are allowed"
+    else:
+        assert encoded.letters == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("hello world", 5), ("na\u00efve", 2), ("gro\u00df", 3), ("x\n", 1)]
+)
+def test_what_is_no_letter_is_named_with_its_place(text, place):
+    with pytest.raises(InputError, match=f" at {place} is none of the letters 'abc.*one word"):
+        preprocessor().encode(text)
+
+
+@pytest.mark.parametrize("letters", ["", "aa", "aB"])
+def test_letters_must_be_different_and_lower_case(letters):
+    with pytest.raises(ValueError, match="letters"):
+        SpellingConfig(modality="spelling", letters=letters, repeat=2)
