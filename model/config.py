@@ -76,8 +76,8 @@ class SpellingConfig(Config):
 
     @property
     def tokens(self) -> int:
-        """How many token ids there are: of padding, of each position of each letter, of the end."""
-        return len(self.letters) * self.repeat + 2
+        """How many token ids there are; 0 is no letter's."""
+        return 1 + 2 * self.repeat * len(self.letters)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -112,16 +112,17 @@ class VectorsConfig(_Vectors):
 
 
 class SpeechConfig(_Vectors):
-    """Sound: log-mel frames of 25 ms, every 10 ms."""
+    """Sound: log-mel frames, some of them to a position."""
 
     modality: Literal["speech"]
-    rate: int = Field(default=8_000, gt=0, description="samples a second")
+    rate: int = Field(default=8_000, ge=1_000, le=48_000, description="samples a second")
     mels: int = Field(gt=0, le=256, description="filters")
+    stack: int = Field(gt=0, le=16, description="frames that a position shows")
 
     @property
     def width(self) -> int:
         """Features of a vector."""
-        return self.mels
+        return self.stack * self.mels
 
 
 class ImageConfig(_Vectors):
@@ -131,6 +132,16 @@ class ImageConfig(_Vectors):
     rows: int = Field(gt=0, le=1_024)
     columns: int = Field(gt=0, le=1_024)
     patch: int = Field(gt=0, le=256, description="side of a patch")
+    stride: int = Field(gt=0, description="pixels from one patch to the next")
+
+    @model_validator(mode="after")
+    def _patches_cover_it(self) -> Self:
+        for side in (self.rows, self.columns):
+            if side < self.patch or (side - self.patch) % self.stride:
+                raise ValueError(
+                    f"patches of {self.patch}, every {self.stride}, do not end with {side} pixels"
+                )
+        return self
 
     @property
     def width(self) -> int:
@@ -142,6 +153,7 @@ class GraphConfig(VectorsConfig):
     """Nodes, each a vector, that look along edges."""
 
     modality: Literal["graph"]
+    hub: bool = Field(default=False, description="a node of zeros in front, tied to all others")
     max_edges: int = Field(gt=0, description="of one input, both ways, self loops included")
 
     @property
@@ -267,10 +279,15 @@ class TrainConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Changes made to training sentences."""
+    """Changes made to training examples: two to sentences, four to sounds, one to images."""
 
     exchange: Fraction = Field(default=0.0, description="P(a slot's value is replaced by another)")
     surface: Fraction = Field(default=0.0, description="P(a sentence is punctuated as typed text)")
+    pitch: Fraction = Field(default=0.0, description="a sound's largest change of speed, as a log")
+    tempo: Fraction = Field(default=0.0, description="the same, with the pitch left as it is")
+    colour_db: float = Field(default=0.0, ge=0, description="deviation of a frequency response")
+    noise: Fraction = Field(default=0.0, description="P(white noise is added to a sound)")
+    warp: float = Field(default=0.0, ge=0, description="how far an image is bent; 1: as by hands")
     copies: int = Field(default=0, ge=0, description="after so many epochs, again; 0: always new")
 
 

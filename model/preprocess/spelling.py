@@ -1,8 +1,8 @@
 """A word -> ids of its letters; the same code in training and in serving.
 
 Each letter has several positions, so that a head may say more of it than one label: AX is three
-phonemes. Each of them has an id of its own, so that the network need not count. A last position
-marks the end.
+phonemes. Each of them has an id of its own, and another one in the last letter of a word, so that
+the network need not count.
 """
 
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.config import SpellingConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 
 
 class EncodedSpelling(NamedTuple):
@@ -19,11 +20,11 @@ class EncodedSpelling(NamedTuple):
 
     Attributes:
         token_ids: int64 (length,), 0 being no letter's.
-        letters: of the word.
+        labelled: the first position of each letter.
     """
 
     token_ids: NDArray[np.int64]
-    letters: int
+    labelled: range
 
     @property
     def arrays(self) -> dict[str, NDArray[np.int64]]:
@@ -35,42 +36,25 @@ class EncodedSpelling(NamedTuple):
         """Its positions."""
         return len(self.token_ids)
 
-    @property
-    def labelled(self) -> range:
-        """The positions that token heads label: each letter's first."""
-        return range(0, self.length - 1, self._repeat)
-
-    def letters_of(self, start: int, end: int) -> tuple[int, int]:
-        """The letters (start, end) that positions belong to; the end mark to the last letter."""
-        last = min(end - 1, self.length - 2)
-        return min(start, self.length - 2) // self._repeat, last // self._repeat + 1
-
-    @property
-    def _repeat(self) -> int:
-        return (self.length - 1) // self.letters
-
 
 class SpellingPreprocessor:
     """Encodes one word at a time. Safe to use from several threads.
 
     Args:
         config: the letters, and how many positions each has.
-        max_length: positions a network takes, the end mark included.
+        max_length: positions a network takes.
 
     Attributes:
         tokens: one more than the largest token id.
     """
 
     def __init__(self, config: SpellingConfig, max_length: int):
-        self.letters, self.repeat = config.letters, config.repeat
-        self.max_letters = (max_length - 1) // config.repeat
-        self._ids = {
-            letter: range(1 + index * self.repeat, 1 + (index + 1) * self.repeat)
-            for index, letter in enumerate(config.letters)
-        }
-        if "'" in self._ids:
-            self._ids["\u2019"] = self._ids["'"]
-        self.tokens = config.tokens
+        self.letters, self.repeat, self.tokens = config.letters, config.repeat, config.tokens
+        self.max_letters = max_length // self.repeat
+        firsts = range(1, self.tokens, 2 * self.repeat)
+        self._first_ids = dict(zip(self.letters, firsts, strict=True))
+        if "'" in self._first_ids:
+            self._first_ids["\u2019"] = self._first_ids["'"]
 
     def encode(self, source: str) -> EncodedSpelling:
         """Encode a word, in upper or lower case.
@@ -80,12 +64,17 @@ class SpellingPreprocessor:
         """
         if not 0 < len(source) <= self.max_letters:
             raise InputError(f"{len(source)} letters; 1 to {self.max_letters} are allowed")
-        ids: list[int] = []
-        for place, character in enumerate(source):
-            if (own := self._ids.get(character.casefold())) is None:
-                raise InputError(
-                    f"{character!r} at {place} is none of the letters {self.letters}; "
-                    "an input is one word"
-                )
-            ids += own
-        return EncodedSpelling(np.array([*ids, self.tokens - 1], np.int64), len(source))
+        firsts = [self._first_ids.get(character.casefold(), 0) for character in source]
+        if 0 in firsts:
+            place = firsts.index(0)
+            raise InputError(
+                f"{source[place]!r} at {place} is none of the letters {self.letters}; "
+                "an input is one word"
+            )
+        firsts[-1] += self.repeat
+        token_ids = np.add.outer(np.array(firsts), np.arange(self.repeat)).ravel()
+        return EncodedSpelling(token_ids, range(0, len(token_ids), self.repeat))
+
+    def place(self, start: int, end: int) -> Place:
+        """The letters that the positions belong to."""
+        return {"start": start // self.repeat, "end": (end - 1) // self.repeat + 1}

@@ -55,8 +55,8 @@ def test_vocabulary_of_a_spelling_is_that_of_its_letters(tiny):
     config = tiny().model_dump() | {
         "preprocess": {"modality": "spelling", "letters": "abc", "repeat": 2}
     }
-    config["frontend"]["vocabulary"] = 8
-    assert ModelConfig.model_validate(config).preprocess.tokens == 8
-    config["frontend"]["vocabulary"] = 5
-    with pytest.raises(ValidationError, match=r"these letters need frontend\.vocabulary = 8"):
+    config["frontend"]["vocabulary"] = 13
+    assert ModelConfig.model_validate(config).preprocess.tokens == 13
+    config["frontend"]["vocabulary"] = 12
+    with pytest.raises(ValidationError, match=r"these letters need frontend\.vocabulary = 13"):
         ModelConfig.model_validate(config)

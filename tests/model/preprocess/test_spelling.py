@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,31 +15,32 @@ WORDS = st.text(st.sampled_from(LETTERS), min_size=1, max_size=MAX_LETTERS)
 
 def preprocessor(repeat: int = 2) -> SpellingPreprocessor:
     config = SpellingConfig(modality="spelling", letters=LETTERS, repeat=repeat)
-    return SpellingPreprocessor(config, MAX_LETTERS * repeat + 1)
+    return SpellingPreprocessor(config, MAX_LETTERS * repeat)
 
 
 @given(WORDS, REPEATS)
-def test_each_letter_has_its_ids_in_order_and_a_mark_ends_the_word(word, repeat):
+def test_each_position_of_a_letter_has_its_id_and_another_one_at_the_end_of_a_word(word, repeat):
     encoder = preprocessor(repeat)
     encoded = encoder.encode(word)
-    places = [(letter, place) for letter in LETTERS for place in range(repeat)]
-    *ids, end = encoded.token_ids.tolist()
-    assert [places[i - 1] for i in ids] == [(c, place) for c in word for place in range(repeat)]
-    assert end == len(places) + 1 == encoder.tokens - 1
-    assert encoded.length == len(word) * repeat + 1
+    meanings = [(c, last, place) for c in LETTERS for last in (0, 1) for place in range(repeat)]
+    assert encoder.tokens == 1 + len(meanings)
+    assert [meanings[i - 1] for i in encoded.token_ids.tolist()] == [
+        (c, at == len(word) - 1, place) for at, c in enumerate(word) for place in range(repeat)
+    ]
+    assert encoded.token_ids.dtype == np.int64
+    assert encoded.length == len(word) * repeat
     assert encoded.arrays["token_ids"] is encoded.token_ids
 
 
 @given(WORDS, REPEATS)
 def test_letters_are_known_by_their_positions(word, repeat):
-    encoded = preprocessor(repeat).encode(word)
+    encoder = preprocessor(repeat)
     owners = [letter for letter in range(len(word)) for _ in range(repeat)]
-    owners.append(len(word) - 1)  # the end mark, to the last letter
-    assert list(encoded.labelled) == [owners.index(letter) for letter in range(len(word))]
-    for start in range(encoded.length):
-        for end in range(start + 1, encoded.length + 1):
-            letters = owners[start], owners[end - 1] + 1
-            assert encoded.letters_of(start, end) == letters
+    assert list(encoder.encode(word).labelled) == [owners.index(at) for at in range(len(word))]
+    for start in range(len(owners)):
+        for end in range(start + 1, len(owners) + 1):
+            place = {"start": owners[start], "end": owners[end - 1] + 1}
+            assert encoder.place(start, end) == place
 
 
 @given(WORDS)
@@ -60,7 +62,7 @@ def test_any_text_is_a_word_or_an_error_that_says_where(text):
         else:
             assert str(error) == f"{len(text)} letters; 1 to 32 are allowed"
     else:
-        assert encoded.letters == len(text)
+        assert len(encoded.labelled) == len(text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""Training of networks that take no text, from files as they are published."""
+
+import gzip
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import recipe as recipes
+from model import train as training
+from model.data import esol, mnist
+from model.evaluate import evaluate
+from model.recipe import Recipe
+from model.train import torch_run
+
+ENCODER = {"layers": 2, "heads": 4, "d_model": 20, "d_hidden": 37, "dropout": 0.0, "norm": "pre"}
+TRAINING = {"batch_size": 4, "learning_rate": 1e-2, "average": 0.9}
+IMAGES = {
+    "preprocess": {"modality": "image", "rows": 6, "columns": 6, "patch": 4, "stride": 2},
+    "frontend": {"max_length": 4, "positions": "learned"},
+    "heads": [{"name": "digit", "kind": "sequence", "pool": "mean"}],
+    "augment": {"warp": 0.1},
+    "training": TRAINING | {"epochs": 10},
+}
+MOLECULES = {
+    "preprocess": {"modality": "graph", "features": 25, "hub": True, "max_edges": 80},
+    "frontend": {"max_length": 20, "positions": "none"},
+    "heads": [{"name": "solubility", "kind": "value"}],
+    "training": TRAINING | {"epochs": 30, "choose": "solubility.rmse"},
+}
+
+
+def make_recipe(reader: str, folder: Path, parts: dict) -> Recipe:
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    url = "http://localhost/data"
+    data = {"name": reader, "license": "MIT", "reader": reader, "url": url, "files": files}
+    about = {"name": reader, "description": "For tests", "license": "MIT"}
+    return Recipe.model_validate(about | {"data": data, "encoder": ENCODER} | parts)
+
+
+def fit(recipe: Recipe, data: Path, out: Path) -> list[dict]:
+    """The lines of metrics of a finished run, whose checkpoint answers as it says."""
+    prepared = recipes.prepare(recipe, data)
+    best = training.train(recipe, prepared, out)
+    heads = best.network.config.heads
+    found = evaluate(torch_run(best.network), best.preprocessor(), heads, prepared.splits.dev)
+    assert found == best.about["dev"]
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def idx(array: np.ndarray) -> bytes:
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+
+
+def test_learns_which_side_of_an_image_is_white(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "DEV", 8)
+    data = tmp_path / "data"
+    data.mkdir()
+    sides = np.arange(40) % 2
+    images = np.zeros((40, 6, 6), np.uint8)
+    images[sides == 0, :, :3] = images[sides == 1, :, 3:] = 255
+    for name in ("train", "t10k"):
+        (data / f"{name}-images-idx3-ubyte.gz").write_bytes(idx(images))
+        (data / f"{name}-labels-idx1-ubyte.gz").write_bytes(idx(sides.astype(np.uint8)))
+    rows = fit(make_recipe("mnist", data, IMAGES), data, tmp_path / "run")
+    assert rows[-1]["digit.accuracy"] == 1.0
+
+
+def test_learns_the_number_of_oxygens_of_a_molecule(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    rings = [f"C1{'C' * size}C1" for size in range(1, 11)]
+    molecules = [f"{'O' * oxygens}{ring}" for ring in rings for oxygens in range(3)]
+    lines = [f"Compound ID,{esol.MEASURED},smiles"]
+    lines += [f"{i},{smiles.count('O')},{smiles}" for i, smiles in enumerate(molecules)]
+    (data / esol.NAME).write_text("\n".join(lines), "utf-8")
+    rows = fit(make_recipe("esol", data, MOLECULES), data, tmp_path / "run")
+    assert rows[-1]["solubility.rmse"] < 0.5 < rows[0]["solubility.rmse"]
+
+
+@pytest.mark.parametrize("patch", [5, 9])
+def test_patches_must_end_where_the_image_does(patch, tmp_path):
+    wrong = IMAGES | {"preprocess": IMAGES["preprocess"] | {"patch": patch}}
+    with pytest.raises(ValueError, match=f"patches of {patch}, every 2, do not end"):
+        make_recipe("mnist", tmp_path, wrong)
