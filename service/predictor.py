@@ -79,8 +79,9 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
-        embedded = isinstance(preprocessor, TextPreprocessor | SpellingPreprocessor)
-        tokens = preprocessor.tokens if embedded else 0
+        tokens = 0
+        if isinstance(preprocessor, TextPreprocessor | SpellingPreprocessor):
+            tokens = preprocessor.tokens
         self._session = Session(
             folder,
             manifest,
