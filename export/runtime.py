@@ -172,12 +172,13 @@ def _what_the_libraries_lack() -> str | None:
         onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", 0)
     except RuntimeError as error:
         missing = re.findall(r"Failed to load (\S+):", told.getvalue())
-        found = (
-            f"{', '.join(missing)} cannot be loaded" if missing else " ".join(str(error).split())
-        )
+        failure = re.search(r"CUDA failure [^;]+", str(error))
+        found = " ".join((failure[0] if failure else str(error)).split())
+        if missing:
+            found = f"{', '.join(missing)} cannot be loaded"
         return (
-            f"onnxruntime cannot use the GPU: {found}; it needs CUDA {onnxruntime.cuda_version} "
-            "and cuDNN 9 (as packages: onnxruntime-gpu[cuda,cudnn]) and a driver that knows them"
+            f"onnxruntime cannot use the GPU: {found}; it needs CUDA {onnxruntime.cuda_version}, "
+            "cuDNN 9 (as packages: onnxruntime-gpu[cuda,cudnn]) and a driver that knows them"
         )
     finally:
         onnxruntime.set_default_logger_severity(WARNING)
