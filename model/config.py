@@ -70,7 +70,7 @@ class SpellingConfig(Config):
     @field_validator("letters")
     @classmethod
     def _letters_differ(cls, letters: str) -> str:
-        if len(set(letters)) < len(letters) or letters != letters.casefold():
+        if len(set(letters)) < len(letters) or letters != letters.lower():
             raise ValueError("give each letter once, in lower case")
         return letters
 

@@ -64,7 +64,7 @@ class SpellingPreprocessor:
         """
         if not 0 < len(source) <= self.max_letters:
             raise InputError(f"{len(source)} letters; 1 to {self.max_letters} are allowed")
-        firsts = [self._first_ids.get(character.casefold(), 0) for character in source]
+        firsts = [self._first_ids.get(character.lower(), 0) for character in source]
         if 0 in firsts:
             place = firsts.index(0)
             raise InputError(
