@@ -60,11 +60,29 @@ class TextConfig(Config):
         return TOKEN_IDS, VALID
 
 
-class SpellingConfig(TextConfig):
+class SpellingConfig(Config):
     """A word's letters, each several times in a row, so that a head may say more of it."""
 
     modality: Literal["spelling"]
+    letters: str = Field(min_length=1, max_length=10_000, description="in lower case, once each")
     repeat: int = Field(gt=0, le=8, description="positions of a letter")
+
+    @field_validator("letters")
+    @classmethod
+    def _letters_differ(cls, letters: str) -> str:
+        if len(set(letters)) < len(letters) or letters != letters.lower():
+            raise ValueError("give each letter once, in lower case")
+        return letters
+
+    @property
+    def tokens(self) -> int:
+        """How many token ids there are; 0 is no letter's."""
+        return 1 + 2 * self.repeat * len(self.letters)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the network takes of it, and which positions are real."""
+        return TOKEN_IDS, VALID
 
 
 class _Vectors(Config):
@@ -230,6 +248,10 @@ class ModelConfig(Config):
         if embedded != (self.frontend.vocabulary is not None):
             wanted = "a" if embedded else "no"
             raise ValueError(f"{self.preprocess.modality} needs {wanted} frontend.vocabulary")
+        if isinstance(self.preprocess, SpellingConfig):
+            needed = self.preprocess.tokens
+            if self.frontend.vocabulary != needed:
+                raise ValueError(f"these letters need frontend.vocabulary = {needed}")
         if self.encoder.window and EDGES in self.preprocess.inputs:
             raise ValueError("a graph has no window; leave encoder.window out")
         return self

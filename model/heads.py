@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, ctc_loss, mse_loss
 
 from model.config import EncoderConfig, HeadConfig
+from model.ctc import BLANK
 from model.data.examples import Target
 from model.preprocess.batch import Encoded
 
 IGNORED = -100  # target where there is no label
-BLANK = 0  # the label of a ctc head that stands for none
 
 
 class Head(nn.Module):

@@ -21,6 +21,7 @@ from model.config import (
     ImageConfig,
     ModelConfig,
     SpeechConfig,
+    SpellingConfig,
     VectorsConfig,
 )
 from model.ctc import greedy
@@ -43,8 +44,10 @@ MODALITIES = {
     "sound": SpeechConfig(modality="speech", rate=RATE, mels=6, stack=3),
     "image": ImageConfig(modality="image", rows=8, columns=12, patch=4, stride=4),
     "graph": GraphConfig(modality="graph", features=5, hub=True, max_edges=200),
+    "word": SpellingConfig(modality="spelling", letters="abc'", repeat=2),
 }
 WINDOW = {"sound": 4}
+VOCABULARY = {"word": 17}
 RNG = np.random.default_rng(4)
 
 
@@ -52,7 +55,7 @@ def config(name: str) -> ModelConfig:
     sizes = {"layers": 2, "heads": 4, "d_model": 20, "d_hidden": 37}
     return ModelConfig(
         preprocess=MODALITIES[name],
-        frontend=FrontendConfig(max_length=60, positions="none"),
+        frontend=FrontendConfig(vocabulary=VOCABULARY.get(name), max_length=60, positions="none"),
         encoder=EncoderConfig(**sizes, window=WINDOW.get(name)),
         heads=KINDS,
     )
@@ -70,9 +73,9 @@ def picture(greys: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def cases(name: str) -> list[tuple[dict[str, Any], Any]]:
+def cases(name: str) -> list[tuple[Any, Any]]:
     """As the request has it, and as the preprocessor takes it."""
-    made: list[tuple[dict[str, Any], Any]] = []
+    made: list[tuple[Any, Any]] = []
     for size in (3, 7, 2):
         if name == "vectors":
             rows = RNG.standard_normal((size, 5)).round(3)
@@ -83,6 +86,8 @@ def cases(name: str) -> list[tuple[dict[str, Any], Any]]:
         elif name == "image":
             greys = RNG.integers(0, 256, (8, 12)).astype(np.uint8)
             made.append(({"image": picture(greys)}, greys))
+        elif name == "word":
+            made.append(("cab'bac"[:size], "CAB'BAC"[:size]))
         else:
             rows, edges = RNG.standard_normal((size, 5)).round(3), [[0, size - 1], [1, 0]]
             given = {"nodes": rows.tolist(), "edges": edges}
@@ -193,6 +198,7 @@ def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
         {"row": 4, "column": 0},
     ]
     assert first("sound")[1] == {"start_s": 0.02, "end_s": 0.04}
+    assert first("word") == [{"start": i, "end": i + 1} for i in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +217,9 @@ def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
         ("sound", {"audio": "AAAA"}, "not a sound file"),
         ("sound", {"audio": sound(np.zeros(RATE * 9, np.float32))}, "longer than 1.2 s"),
         ("sound", {"audio": "", "more": 1}, "unknown field; there are audio"),
+        ("word", {"words": ["a"]}, "this model takes text: one word"),
+        ("word", "a cab", "' ' at 1 is none of the letters abc'; an input is one word"),
+        ("word", "a" * 31, "31 letters; 1 to 30 are allowed"),
     ],
 )
 def test_what_a_model_cannot_take_is_told(
