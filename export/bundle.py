@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from model.config import EDGES, DataConfig, HeadConfig, PreprocessConfig
 from model.errors import explain
 
+SCHEMA = 2  # of the manifests that are written
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 MANIFEST_BYTES = 4 * 2**20
 TOKENIZER_BYTES = 64 * 2**20
@@ -205,15 +206,27 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check `folder`/manifest.json; the other files are read by `read_file`.
 
+    A manifest of an older schema is read here, too: brought up to this one, before it is checked.
+
     Raises:
-        BundleError: no manifest, or it is not one.
+        BundleError: no manifest, or it is not one, or of a schema that came later than this.
     """
     path = folder / MANIFEST
     content = _read(path, range(MANIFEST_BYTES + 1), f"at most {MANIFEST_BYTES} are read")
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
+        if (newer := _schema(error)) > SCHEMA:
+            message = f"{path} is of schema {newer}; this Regard reads schema {SCHEMA}"
+            raise BundleError(f"{message}: upgrade Regard") from error
         raise BundleError(f"{path} is not a manifest: {explain(error)}") from error
+
+
+def _schema(error: ValidationError) -> int:
+    """The schema of a manifest that was refused: this one, unless that was among the reasons."""
+    wrong = (part["input"] for part in error.errors() if part["loc"] == ("schema_version",))
+    found = next(wrong, SCHEMA)
+    return found if isinstance(found, int) else SCHEMA
 
 
 def read_file(manifest: Manifest, folder: Path, name: str) -> bytes:

@@ -64,10 +64,13 @@ class _Int8:
         elif node.op_type == "MatMul" and self._is_matrix(node.input[1]):
             yield from self._product(node.input[0], self._value(node.input[1]), node.output[0])
         elif node.op_type == "Gemm" and self._is_matrix(node.input[1]):
-            weight, total = self._value(node.input[1]), f"{node.output[0]}.product"
+            weight, total = self._value(node.input[1]), node.output[0]
+            if bias := node.input[2:]:  # the exporter drops one of zeros
+                total = f"{total}.product"
             transposed = any(a.name == "transB" and a.i for a in node.attribute)
             yield from self._product(node.input[0], weight.T if transposed else weight, total)
-            yield helper.make_node("Add", [total, node.input[2]], node.output)
+            if bias:
+                yield helper.make_node("Add", [total, *bias], node.output)
         else:
             yield node
 

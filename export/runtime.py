@@ -176,8 +176,8 @@ def _what_the_libraries_lack() -> str | None:
             f"{', '.join(missing)} cannot be loaded" if missing else " ".join(str(error).split())
         )
         return (
-            f"onnxruntime cannot use the GPU: {found}; it needs CUDA {onnxruntime.cuda_version} and "
-            "cuDNN 9 (as packages: onnxruntime-gpu[cuda,cudnn]) and a driver that knows them"
+            f"onnxruntime cannot use the GPU: {found}; it needs CUDA {onnxruntime.cuda_version} "
+            "and cuDNN 9 (as packages: onnxruntime-gpu[cuda,cudnn]) and a driver that knows them"
         )
     finally:
         onnxruntime.set_default_logger_severity(WARNING)

@@ -1,27 +1,48 @@
 """The JSON that /v1 answers with: typed dictionaries, which cost nothing to make."""
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import ConfigDict, RootModel, with_config
+from pydantic import ConfigDict, Field, RootModel, with_config
 from typing_extensions import TypedDict
 
+from model.config import HeadKind
 from service.errors import Fault
 from service.schemas import AttentionKind
 
-HeadKind = Literal["token", "sequence"]
 DESCRIBED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 @with_config(DESCRIBED)
-class Label(TypedDict):
-    """A word's label."""
+class Place(TypedDict):
+    """Where something is in an input; which of these there are depends on the modality."""
 
-    text: str
+    start: NotRequired[
+        Annotated[
+            int,
+            Field(
+                description="Of text: where it starts, in Unicode code points; of a word, in it."
+            ),
+        ]
+    ]
+    end: NotRequired[Annotated[int, Field(description="Where it ends, exclusive.")]]
+    start_s: NotRequired[
+        Annotated[float, Field(description="Of sound: where it starts, in seconds.")]
+    ]
+    end_s: NotRequired[Annotated[float, Field(description="Where it ends.")]]
+    row: NotRequired[
+        Annotated[int, Field(description="Of an image: the row of the patch, from 0.")]
+    ]
+    column: NotRequired[Annotated[int, Field(description="Its column.")]]
+    node: NotRequired[Annotated[int, Field(description="Of a graph: the node, as in the request.")]]
+    position: NotRequired[Annotated[int, Field(description="Of vectors: the index.")]]
+
+
+@with_config(DESCRIBED)
+class Label(Place):
+    """The label of a word or, where there are no words, of a position."""
+
+    text: NotRequired[str]
     """The word, as it was given."""
-    start: NotRequired[int]
-    """Where the word starts in the given text, in Unicode code points."""
-    end: NotRequired[int]
-    """Where it ends, exclusive."""
     word: NotRequired[int]
     """Where words were given: the word's index, from 0."""
     label: str
@@ -61,6 +82,26 @@ class Class(TypedDict):
 
 
 @with_config(DESCRIBED)
+class TranscriptLabel(Place):
+    """One label of a transcript, and where it is from."""
+
+    label: str
+    """One of the head's labels."""
+
+
+@with_config(DESCRIBED)
+class Transcript(TypedDict):
+    """Labels whose number the model decided."""
+
+    text: str
+    """The labels, with a space between."""
+    score: float
+    """The probability of these labels, over all the ways to say them."""
+    labels: list[TranscriptLabel]
+    """In order."""
+
+
+@with_config(DESCRIBED)
 class Entity(TypedDict):
     """What a token-classification pipeline finds."""
 
@@ -85,20 +126,15 @@ class PipelineAnswer(RootModel[list[Entity] | list[list[Entity]] | list[list[Cla
 
 
 @with_config(DESCRIBED)
-class Position(TypedDict):
+class Position(Place):
     """A row and a column of the attention weights."""
 
-    text: str
-    """The piece of the input, or the name of the special position."""
+    text: NotRequired[str]
+    """Of text: the piece of the input, or the name of the special position."""
     special: NotRequired[Literal[True]]
     """It stands for no part of the input."""
     word: NotRequired[int]
     """Index of the word that it is, or is a piece of: into `labels`."""
-    start: NotRequired[int]
-    """Where it starts, in Unicode code points: in the given text or, where words were given, in the
-    word."""
-    end: NotRequired[int]
-    """Where it ends, exclusive."""
 
 
 @with_config(DESCRIBED)
@@ -131,11 +167,15 @@ class Result(TypedDict):
     """The answer to one input."""
 
     labels: NotRequired[dict[str, list[Label]]]
-    """By the name of the token head: a label for each word, in their order."""
+    """By the name of the token head: a label for each word or position, in their order."""
     spans: NotRequired[dict[str, list[Span]]]
     """By the name of the token head, where its labels are of the BIO kind."""
     classes: NotRequired[dict[str, list[Class]]]
     """By the name of the sequence head: the most probable first."""
+    values: NotRequired[dict[str, float]]
+    """By the name of the value head: the number."""
+    transcripts: NotRequired[dict[str, Transcript]]
+    """By the name of the ctc head."""
     attention: NotRequired[Attention]
     """Where it was asked for."""
 
@@ -169,7 +209,8 @@ class Head(TypedDict):
     name: str
     """Its key in an answer."""
     kind: HeadKind
-    """token: one label a word; sequence: classes of the whole input."""
+    """token: a label for each word or position; sequence: classes of the whole input; value: a
+    number for it; ctc: labels whose number the model decides."""
     labels: list[str]
     """All that it may answer."""
 
@@ -226,7 +267,7 @@ class Model(TypedDict):
     """What it is for."""
     license: str
     """Its SPDX name."""
-    modality: Literal["text"]
+    modality: str
     """What its inputs are."""
     default: bool
     """It answers requests that name no model."""

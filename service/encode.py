@@ -1,48 +1,48 @@
 """Inputs of a request -> arrays; what cannot be encoded is named by its place."""
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from model.errors import InputError
-from model.preprocess.text import EncodedText, TextPreprocessor
+from model.preprocess.batch import Encoded
+from model.preprocess.modalities import Preprocessor
 from service.errors import Fault, InvalidInput
-from service.limits import Source, locate
+from service.inputs import Source
+from service.limits import locate
 
-Given = Source | NDArray[np.int64]  # or token ids (length,), special ones included
-EncodeText = Callable[[str], list[EncodedText]]
+EncodeText = Callable[[str], Sequence[Encoded]]
 
 
 def encode(
-    given: Sequence[Given],
+    given: Sequence[Any],
     many: bool,
-    preprocessor: TextPreprocessor,
+    read: Callable[[Any], Source],
+    preprocessor: Preprocessor,
     encode_text: EncodeText | None = None,
-) -> list[EncodedText]:
-    """Encode every input.
+) -> tuple[list[Source], list[Encoded]]:
+    """Read and encode every input.
 
     Args:
         given: the inputs.
         many: they were given as a list.
+        read: one of them -> what the preprocessor takes.
         preprocessor: of the model.
         encode_text: makes one or more inputs of a text, where not the preprocessor shall.
 
     Raises:
         InvalidInput: one of them cannot be encoded.
     """
-    encoded = []
-    for index, source in enumerate(given):
+    sources: list[Source] = []
+    encoded: list[Encoded] = []
+    for index, each in enumerate(given):
         try:
-            if isinstance(source, str) and encode_text:
+            source = read(each)
+            sources.append(source)
+            if encode_text and isinstance(source, str):
                 encoded.extend(encode_text(source))
-            elif isinstance(source, str):
-                encoded.append(preprocessor.encode_text(source))
-            elif isinstance(source, list):
-                encoded.append(preprocessor.encode_words(source))
             else:
-                encoded.append(preprocessor.take_ids(source))
+                encoded.append(preprocessor.encode(source))
         except InputError as error:
             fault: Fault = {"loc": locate(index, many), "message": str(error)}
             raise InvalidInput([fault]) from error
-    return encoded
+    return sources, encoded

@@ -1,16 +1,18 @@
 """What one request may ask for; checked before anything of it is queued."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from export.bundle import AttentionInfo
-from model.preprocess.text import EncodedText
+from model.preprocess.batch import Encoded
 from service.attention.smaller import find_smaller
 from service.attention.view import View
 from service.errors import TooLarge
-from service.schemas import AttentionOptions
+from service.inputs import size_of
+from service.schemas import AttentionOptions, Words
 from service.settings import Settings
 
-Source = str | list[str]  # an input: text, or its words
+TEXTS = (str, list, Words)
 
 
 def locate(index: int, many: bool) -> list[str | int]:
@@ -18,31 +20,31 @@ def locate(index: int, many: bool) -> list[str | int]:
     return ["inputs", index] if many else ["inputs"]
 
 
-def check_sources(sources: Sequence[Source], many: bool, settings: Settings) -> int:
-    """Check number and length; the number of characters in all.
+def check_inputs(given: Sequence[Any], many: bool, settings: Settings) -> int:
+    """Check the number of inputs and the length of texts; what they weigh in all.
 
     Raises:
-        TooLarge: too many inputs, or one is too long.
+        TooLarge: too many inputs, or a text is too long.
     """
-    if len(sources) > settings.max_inputs:
-        raise _too_large(["inputs"], f"{len(sources)} inputs", settings.max_inputs)
+    if len(given) > settings.max_inputs:
+        raise _too_large(["inputs"], f"{len(given)} inputs", settings.max_inputs)
     total = 0
-    for index, source in enumerate(sources):
-        characters = len(source) if isinstance(source, str) else sum(map(len, source))
-        if characters > settings.max_text_characters:
-            found = f"{characters} characters"
+    for index, each in enumerate(given):
+        size = size_of(each)
+        if size > settings.max_text_characters and isinstance(each, TEXTS):
+            found = f"{size} characters"
             raise _too_large(locate(index, many), found, settings.max_text_characters)
-        total += characters
+        total += size
     return total
 
 
-def check_positions(encoded: Sequence[EncodedText], settings: Settings) -> None:
+def check_positions(encoded: Sequence[Encoded], settings: Settings) -> None:
     """Check what is to be computed.
 
     Raises:
         TooLarge: too many positions in all.
     """
-    total = sum(len(text.token_ids) for text in encoded)
+    total = sum(item.length for item in encoded)
     if total > settings.max_request_positions:
         found = f"{total} positions over all inputs"
         raise _too_large(["inputs"], found, settings.max_request_positions)
@@ -51,7 +53,7 @@ def check_positions(encoded: Sequence[EncodedText], settings: Settings) -> None:
 def check_attention(
     options: AttentionOptions,
     info: AttentionInfo,
-    encoded: Sequence[EncodedText],
+    encoded: Sequence[Encoded],
     views: Sequence[View],
     settings: Settings,
 ) -> int:
@@ -62,6 +64,10 @@ def check_attention(
     """
     numbers = sum(view.numbers for view in views)
     limit = settings.max_attention_floats
+    for view in views:
+        if view.scratch > limit:
+            found = f"{view.scratch} weights to be laid out for it"
+            raise _too_large(["attention"], found, limit, '; ask for fewer rows by "query"')
     if numbers > limit:
         advice = "; ask for fewer or shorter inputs"
         if (smaller := find_smaller(options, info, encoded, limit)) is not None:

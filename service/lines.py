@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from itertools import takewhile
 from time import perf_counter
+from typing import get_args
 
 import orjson
 
+from model.config import HeadKind
 from service.caller import Caller
 from service.errors import ClientLeft, DeadlineExceeded, Overloaded
 from service.parse import parse
@@ -16,6 +18,7 @@ from service.schemas import LineRequest
 
 IN_FLIGHT = 64  # lines that are taken and not yet handed on, and
 BYTES_IN_FLIGHT = 16_384  # what they weigh together, unless there is only one
+ALL_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 RETRY_S = 0.05  # until a line that the queue had no room for is tried again
 
 Answer = Callable[[bytes], Awaitable[bytes]]
@@ -40,7 +43,7 @@ async def answer_line(
         model = find_model(asked.model)
         try:
             answer = await model.predict(
-                asked.inputs, ("token", "sequence"), asked.options, asked.attention, caller
+                asked.inputs, ALL_KINDS, asked.options, asked.attention, caller
             )
             return orjson.dumps(answer)
         except Overloaded as error:

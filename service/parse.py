@@ -21,18 +21,26 @@ from service.errors import (
     UnknownEncoding,
 )
 from service.exchange import Exchange
-from service.schemas import TAGS, AttentionOptions, Options, Parameters, Part, QuerySpan, Words
+from service.schemas import (
+    OBJECT_INPUTS,
+    TAGS,
+    AttentionOptions,
+    Options,
+    Parameters,
+    Part,
+    QuerySpan,
+)
 
 MAX_FAULTS = 10
 SILENCE_S = 1.0  # after which nobody sends any more
 STOPPING = "the service is being stopped; neither this line nor any after it was read"
 OBJECTS: dict[str, type[Part]] = {
-    "inputs": Words,
     "options": Options,
     "attention": AttentionOptions,
     "parameters": Parameters,
     "query": QuerySpan,
 }
+INPUT_TAGS = {f"<{name}>": part for name, part in OBJECT_INPUTS.items()}
 SURROGATE_ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u[dD][89a-fA-F]..)|.)", re.DOTALL
 )
@@ -165,11 +173,11 @@ def parse(kind: type[AnyRequest], body: bytes) -> AnyRequest:
 
 
 def _fault(kind: type[BaseModel], detail: ErrorDetails) -> Fault:
-    loc = [part for part in detail["loc"] if part not in TAGS.values()]
+    loc = [part for part in detail["loc"] if part not in TAGS.values() and part not in INPUT_TAGS]
     fault: Fault = {"loc": loc, "message": detail["msg"]}
     if detail["type"] == "extra_forbidden":
-        names = [str(name) for name in loc[:-1] if name in OBJECTS]
-        part: type[BaseModel] = OBJECTS[names[-1]] if names else kind
+        names = [name for name in detail["loc"][:-1] if name in OBJECTS or name in INPUT_TAGS]
+        part = (OBJECTS | INPUT_TAGS)[str(names[-1])] if names else kind
         fault["allowed"] = list(part.model_fields)
         fault["message"] = f"unknown field; there are {', '.join(part.model_fields)}"
     return fault

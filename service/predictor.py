@@ -4,13 +4,14 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from export.bundle import Manifest, attention_names
 from export.runtime import Device
-from model.preprocess.batch import pad
-from model.preprocess.text import EncodedText, TextPreprocessor
-from service.answers import Answer, HeadKind, Result
+from export.sample import extreme
+from model.config import HeadKind
+from model.preprocess.batch import Encoded, pad
+from model.preprocess.modalities import Preprocessor
+from model.preprocess.text import TextPreprocessor
+from service.answers import Answer, Result
 from service.attention.encoding import to_json
 from service.attention.positions import name_positions
 from service.attention.selection import select
@@ -19,14 +20,15 @@ from service.batcher import Batcher
 from service.caller import Caller
 from service.cost import calibrate
 from service.device import find_devices
-from service.encode import EncodeText, Given, encode
+from service.encode import EncodeText, encode
 from service.errors import MissingHead, Overloaded
 from service.inflight import InFlight
-from service.limits import Source, check_attention, check_positions, check_sources, locate
+from service.inputs import Source, read_input
+from service.limits import check_attention, check_inputs, check_positions, locate
 from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, call
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
-from service.schemas import AttentionOptions, Input, Options, Words
+from service.schemas import AttentionOptions, Input, Options
 from service.session import Session, choose_graph
 from service.settings import Settings
 from service.telemetry import Metrics
@@ -42,7 +44,7 @@ class Predictor:
     Args:
         folder: the bundle.
         manifest: of the bundle.
-        preprocessor: with the tokenizer of the bundle.
+        preprocessor: of the bundle.
         settings: device, precision and limits.
         threads: of one run of the model.
         metrics: told of every batch.
@@ -62,7 +64,7 @@ class Predictor:
         self,
         folder: Path,
         manifest: Manifest,
-        preprocessor: TextPreprocessor,
+        preprocessor: Preprocessor,
         settings: Settings,
         threads: int,
         metrics: Metrics,
@@ -76,6 +78,7 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
+        tokens = preprocessor.tokens if isinstance(preprocessor, TextPreprocessor) else 0
         self._session = Session(
             folder,
             manifest,
@@ -83,15 +86,11 @@ class Predictor:
             self.device,
             threads,
             max_batch_positions,
-            self.preprocessor.tokens - 1,
+            tokens,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
-                {
-                    "token_ids": np.zeros((texts, length), np.int64),
-                    "valid": np.ones((texts, length), np.bool_),
-                },
-                self._heads.names,
+                extreme(manifest.inputs, 1, texts, length), self._heads.names
             ),
             manifest.max_length,
             max_batch_positions,
@@ -137,12 +136,9 @@ class Predictor:
             self._begin(caller)
             self._check_heads(kinds)
             many = isinstance(inputs, list)
-            sources = [
-                source.words if isinstance(source, Words) else source
-                for source in (inputs if isinstance(inputs, list) else [inputs])
-            ]
-            large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-            encoded = await call(large, encode, sources, many, self.preprocessor)
+            given = inputs if isinstance(inputs, list) else [inputs]
+            large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
+            sources, encoded = await call(large, encode, given, many, self._read, self.preprocessor)
             views, numbers = await call(large, self._look, attention, encoded, many)
             large |= apart is None and numbers > LOOP_FLOATS
             queries, outputs = await self._compute(encoded, views, False, caller)
@@ -159,16 +155,16 @@ class Predictor:
 
     async def compute(
         self,
-        inputs: str | Sequence[Given],
+        inputs: str | Sequence[Source],
         attention: AttentionOptions | None,
         caller: Caller,
         encode_text: EncodeText | None = None,
         raw: bool = True,
-    ) -> list[tuple[EncodedText, Outputs]]:
+    ) -> list[tuple[Encoded, Outputs]]:
         """What all heads give, for all inputs or for none; and what the inputs became.
 
         Args:
-            inputs: texts, words or token ids; or one text.
+            inputs: what the preprocessor takes; or one text.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
             encode_text: see `encode`.
@@ -181,9 +177,10 @@ class Predictor:
             self._begin(caller)
             many = not isinstance(inputs, str)
             given = inputs if many else [inputs]
-            sources = [source for source in given if isinstance(source, str | list)]
-            large = check_sources(sources, many, self.settings) > LOOP_CHARACTERS
-            encoded = await call(large, encode, given, many, self.preprocessor, encode_text)
+            large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
+            _, encoded = await call(
+                large, encode, given, many, _as_it_is, self.preprocessor, encode_text
+            )
             views, _ = await call(large, self._look, attention, encoded, many)
             _, outputs = await self._compute(encoded, views, raw, caller)
             return list(zip(encoded, outputs, strict=True))
@@ -197,6 +194,9 @@ class Predictor:
         await self.in_flight.wait_idle()
         await self._batcher.close()
 
+    def _read(self, given: Input) -> Source:
+        return read_input(self.manifest.preprocess.modality, given)
+
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()
         caller.model = self.manifest.name
@@ -204,14 +204,13 @@ class Predictor:
 
     async def _compute(
         self,
-        encoded: list[EncodedText],
+        encoded: list[Encoded],
         views: Sequence[View | None],
         raw: bool,
         caller: Caller,
     ) -> tuple[list[Query], list[Outputs]]:
         queries = [
-            Query(text, len(text.token_ids), view, raw)
-            for text, view in zip(encoded, views, strict=True)
+            Query(item, item.length, view, raw) for item, view in zip(encoded, views, strict=True)
         ]
         caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
         return queries, await self._batcher.submit(queries, caller)
@@ -223,7 +222,7 @@ class Predictor:
             raise MissingHead([{"loc": ["model"], "message": message}])
 
     def _look(
-        self, options: AttentionOptions | None, encoded: list[EncodedText], many: bool
+        self, options: AttentionOptions | None, encoded: list[Encoded], many: bool
     ) -> tuple[Sequence[View | None], int]:
         """What is asked for of each input's attention; how many numbers in all."""
         check_positions(encoded, self.settings)
@@ -232,26 +231,22 @@ class Predictor:
         info = self.manifest.attention
         selection = select(options, info)
         views = [
-            look(selection, text, ".".join(map(str, locate(index, many))))
-            for index, text in enumerate(encoded)
+            look(selection, info, item, ".".join(map(str, locate(index, many))))
+            for index, item in enumerate(encoded)
         ]
         return views, check_attention(options, info, encoded, views, self.settings)
 
     def _run(self, queries: list[Query]) -> list[Outputs]:
         """One batch through the model; called in the model thread."""
-        token_ids, valid = pad([query.encoded.token_ids for query in queries])
+        inputs = pad([query.encoded for query in queries])
         names = attention_names(self.manifest.attention.layers)
         views = [query.view for query in queries]
         asked = {layer for view in views if view for layer in view.selection.needed}
         wanted = self._heads.names + [names[layer] for layer in asked]
-        arrays = self._session.run({"token_ids": token_ids, "valid": valid}, wanted)
+        arrays = self._session.run(inputs, wanted)
         weights = {layer: arrays[names[layer]] for layer in asked}
-        return [
-            Outputs(*read, view.cut(weights, item) if view else None)
-            for item, (view, read) in enumerate(
-                zip(views, self._heads.read(arrays, queries), strict=True)
-            )
-        ]
+        seen = [view.cut(weights, item) if view else None for item, view in enumerate(views)]
+        return self._heads.read(arrays, queries, seen)
 
     def _results(
         self,
@@ -281,9 +276,15 @@ class Predictor:
         kinds: Collection[HeadKind],
         options: Options,
     ) -> Result:
-        result = self._heads.answer(source, query.encoded, outputs, kinds, options)
+        result = self._heads.answer(
+            source, query.encoded, self.preprocessor, outputs, kinds, options
+        )
         if query.view:
             asked = query.view.selection.options
             positions = name_positions(source, query.encoded, asked, self.preprocessor)
             result["attention"] = query.view.describe(positions)
         return result
+
+
+def _as_it_is(source: Source) -> Source:
+    return source

@@ -189,7 +189,7 @@ class Registry:
             "version": manifest.version,
             "description": manifest.description,
             "license": manifest.license,
-            "modality": manifest.modality,
+            "modality": manifest.preprocess.modality,
             "default": manifest.name == self.default,
             "heads": [
                 {"name": head.name, "kind": head.kind, "labels": list(head.labels)}

@@ -2,17 +2,21 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from model.config import HeadConfig
+from model.config import HeadConfig, HeadKind
+from model.ctc import beam_search, greedy
 from model.decode import TokenDecoder, softmax, top_classes
+from model.preprocess.batch import Encoded
+from model.preprocess.modalities import Preprocessor
 from model.preprocess.text import EncodedText
-from service.answers import Class, HeadKind, Label, Result, Span
+from service.answers import Class, Label, Result, Span, Transcript, TranscriptLabel
 from service.attention.kinds import Floats
+from service.attention.positions import place_position
 from service.attention.view import Tensors, View
-from service.limits import Source
+from service.inputs import Source
 from service.schemas import Options
 
 DIGITS = 6  # of a score
@@ -33,7 +37,7 @@ class Query(NamedTuple):
     raw: logits are asked for, not what they mean
     """
 
-    encoded: EncodedText
+    encoded: Encoded
     length: int
     view: View | None
     raw: bool
@@ -44,12 +48,16 @@ class Outputs(NamedTuple):
 
     labels: of each token head; empty where raw
     classes: the probability of each class, of each sequence head; empty where raw
+    values: of each value head; empty where raw
+    transcripts: logits (length, labels) of each ctc head; empty where raw
     logits: where raw, of each head, (length, labels) or (labels,)
     attention: what was asked for of it, if anything
     """
 
     labels: dict[str, Decoded]
     classes: dict[str, list[float]]
+    values: dict[str, float]
+    transcripts: dict[str, Floats]
     logits: dict[str, Floats]
     attention: Tensors | None
 
@@ -65,51 +73,66 @@ class Heads:
     def __init__(self, heads: Sequence[HeadConfig]):
         self._tokens = {h.name: TokenDecoder(h.labels) for h in heads if h.kind == "token"}
         self._sequences = {h.name: h.labels for h in heads if h.kind == "sequence"}
-        self.names = [*self._tokens, *self._sequences]
+        self._values = [h.name for h in heads if h.kind == "value"]
+        self._transcripts = {h.name: h.labels for h in heads if h.kind == "ctc"}
+        self.names = [head.name for head in heads]
         self.kinds = {head.kind for head in heads}
 
     def read(
-        self, logits: Mapping[str, Floats], queries: Sequence[Query]
-    ) -> list[tuple[dict[str, Decoded], dict[str, list[float]], dict[str, Floats]]]:
-        """Of each query the labels, classes and logits, as in `Outputs`.
+        self,
+        logits: Mapping[str, Floats],
+        queries: Sequence[Query],
+        attention: Sequence[Tensors | None],
+    ) -> list[Outputs]:
+        """What there is for each query.
 
         Args:
-            logits: by head, (batch, length, labels) or (batch, labels).
+            logits: by head, (batch, length, labels), (batch, labels) or (batch,).
             queries: the batch.
+            attention: what was asked for of it.
         """
         labels = {n: _decode(decoder, logits[n], queries) for n, decoder in self._tokens.items()}
         classes = {name: softmax(logits[name]).tolist() for name in self._sequences}
+        values = {name: logits[name].tolist() for name in self._values}
         return [
-            ({}, {}, self._cut(logits, item, query.length))
+            Outputs({}, {}, {}, {}, self._cut(logits, item, query.length), seen)
             if query.raw
-            else (
+            else Outputs(
                 {name: decoded[item] for name, decoded in labels.items()},
                 {name: probabilities[item] for name, probabilities in classes.items()},
+                {name: numbers[item] for name, numbers in values.items()},
+                {n: logits[n][item, : query.length].copy() for n in self._transcripts},
                 {},
+                seen,
             )
-            for item, query in enumerate(queries)
+            for item, (query, seen) in enumerate(zip(queries, attention, strict=True))
         ]
 
     def _cut(self, logits: Mapping[str, Floats], item: int, length: int) -> dict[str, Floats]:
         """One item's share of a batch."""
-        return {name: logits[name][item, :length] for name in self._tokens} | {
-            name: logits[name][item] for name in self._sequences
-        }
+        return {
+            name: logits[name][item, :length] for name in (*self._tokens, *self._transcripts)
+        } | {name: logits[name][item] for name in (*self._sequences, *self._values)}
 
     def answer(
         self,
         source: Source,
-        encoded: EncodedText,
+        encoded: Encoded,
+        preprocessor: Preprocessor,
         outputs: Outputs,
         kinds: Collection[HeadKind],
         options: Options,
     ) -> Result:
-        """The answer to one input: `source`, from which `encoded` was made."""
+        """The answer to one input: `source`, of which `preprocessor` made `encoded`."""
         result: Result = {}
         if "token" in kinds and self._tokens:
             result["labels"] = {}
             for name, decoder in self._tokens.items():
-                labels, spans = label_words(source, encoded, decoder, outputs.labels[name])
+                decoded = outputs.labels[name]
+                if isinstance(encoded, EncodedText):
+                    labels, spans = label_words(source, encoded, decoder, decoded)
+                else:
+                    labels, spans = label_positions(preprocessor, decoder, decoded), []
                 result["labels"][name] = labels
                 if decoder.bio:
                     result.setdefault("spans", {})[name] = spans
@@ -118,12 +141,19 @@ class Heads:
                 name: rank_classes(labels, outputs.classes[name], options)
                 for name, labels in self._sequences.items()
             }
+        if "value" in kinds and self._values:
+            result["values"] = {n: round(outputs.values[n], DIGITS) for n in self._values}
+        if "ctc" in kinds and self._transcripts:
+            result["transcripts"] = {
+                name: transcribe(preprocessor, labels, outputs.transcripts[name], options)
+                for name, labels in self._transcripts.items()
+            }
         return result
 
 
 def _decode(decoder: TokenDecoder, logits: Floats, queries: Sequence[Query]) -> list[Decoded]:
     """Of each query, from logits (batch, length, labels): rows at words' first pieces count."""
-    firsts = [() if query.raw else query.encoded.first for query in queries]
+    firsts = [() if query.raw else query.encoded.labelled for query in queries]
     words = [len(first) for first in firsts]
     length = logits.shape[1]
     rows = [row * length + position for row, first in enumerate(firsts) for position in first]
@@ -182,6 +212,37 @@ def label_words(
         }
         for first, stop, label, score in spans
     ]
+
+
+def label_positions(
+    preprocessor: Preprocessor, decoder: TokenDecoder, decoded: Decoded
+) -> list[Label]:
+    """A label for every position, where an input has no words."""
+    return [
+        cast(
+            Label,
+            {**place_position(preprocessor, index), "label": decoder.labels[label], "score": score},
+        )
+        for index, (label, score) in enumerate(zip(decoded.labels, decoded.scores, strict=True))
+    ]
+
+
+def transcribe(
+    preprocessor: Preprocessor, labels: Sequence[str], logits: Floats, options: Options
+) -> Transcript:
+    """The labels that a network chose, and where each is from; logits (length, labels)."""
+    width = options.beam_width
+    found = greedy(logits) if width == 1 else beam_search(logits, width)[0]
+    names = [labels[index] for index in found.labels]
+    places = [preprocessor.place(start, end) for start, end in found.spans]
+    return {
+        "text": " ".join(names),
+        "score": round(found.score, DIGITS),
+        "labels": [
+            cast(TranscriptLabel, {**place, "label": name})
+            for place, name in zip(places, names, strict=True)
+        ],
+    }
 
 
 def rank_classes(

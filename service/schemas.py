@@ -35,10 +35,71 @@ class Words(Part):
     """In the order of the text."""
 
 
-INPUT = 'an input is text or {"words": [...]}'
+class Audio(Part):
+    """An input that is sound."""
+
+    audio: str
+    """A WAV, FLAC or Ogg file, in base64."""
+
+
+class Image(Part):
+    """An input that is a picture."""
+
+    image: str
+    """A PNG or JPEG file, in base64."""
+
+
+Row = Annotated[list[float], Field(fail_fast=True)]
+Pair = Annotated[list[int], Field(min_length=2, max_length=2, fail_fast=True)]
+
+
+class Graph(Part):
+    """An input that is a graph."""
+
+    nodes: Annotated[list[Row], Field(min_length=1, fail_fast=True)]
+    """Of each node its features."""
+
+    edges: Annotated[list[Pair], Field(fail_fast=True)] = []
+    """Pairs of nodes, by index, that look at each other."""
+
+
+class Vectors(Part):
+    """An input that is vectors."""
+
+    vectors: Annotated[list[Row], Field(min_length=1, fail_fast=True)]
+    """Of each position its features."""
+
+
+# Objects are told apart by the first of these that they have.
+OBJECT_INPUTS: dict[str, type[Part]] = {
+    "words": Words,
+    "audio": Audio,
+    "image": Image,
+    "nodes": Graph,
+    "vectors": Vectors,
+}
+
+
+def _tag_of_input(value: object) -> str | None:
+    if isinstance(value, dict):
+        return next((f"<{name}>" for name in OBJECT_INPUTS if name in value), "<words>")
+    return TAGS.get(type(value))
+
+
+INPUT = 'an input is text or an object: {"words": [...]}, {"audio": "..."}, ...'
 Text = Annotated[str, Tag(TEXT)]
-GivenWords = Annotated[Words, Tag(OBJECT)]
-Input = Annotated[Text | GivenWords, _either(INPUT)]
+AnyObject = (
+    Annotated[Words, Tag("<words>")]
+    | Annotated[Audio, Tag("<audio>")]
+    | Annotated[Image, Tag("<image>")]
+    | Annotated[Graph, Tag("<nodes>")]
+    | Annotated[Vectors, Tag("<vectors>")]
+)
+ObjectInput = Words | Audio | Image | Graph | Vectors
+Input = Annotated[
+    Text | AnyObject,
+    Discriminator(_tag_of_input, custom_error_type="wrong_type", custom_error_message=INPUT),
+]
 Inputs = Annotated[list[Input], Field(min_length=1, fail_fast=True), Tag(LIST)]
 Indices = Annotated[list[int], Field(min_length=1, max_length=100, fail_fast=True), Tag(LIST)]
 All = Annotated[Literal["all"], Tag(TEXT)]
@@ -46,7 +107,7 @@ AllOrMean = Annotated[Literal["all", "mean"], Tag(TEXT)]
 
 
 class Options(Part):
-    """How classes are answered."""
+    """How classes and transcripts are answered."""
 
     top_k: int = Field(default=1, ge=1, le=1000)
     """The number of most probable classes to answer; fewer where the head has fewer."""
@@ -54,9 +115,13 @@ class Options(Part):
     threshold: float = Field(default=0.0, ge=0, le=1)
     """Leave out classes of a lower score."""
 
+    beam_width: int = Field(default=1, ge=1, le=100)
+    """Of transcripts: beginnings that are kept while the most probable one is looked for; 1: the
+    most probable label of every position decides."""
+
 
 class QuerySpan(Part):
-    """A part of an input: `start` and `end` of a text, or `first_word` and `last_word`."""
+    """A part of an input: two of these that go together."""
 
     start: int | None = Field(default=None, ge=0)
     """Where it starts, in Unicode code points."""
@@ -69,6 +134,17 @@ class QuerySpan(Part):
 
     last_word: int | None = Field(default=None, ge=0)
     """Index of its last word, inclusive."""
+
+    first: int | None = Field(default=None, ge=0)
+    """Index of its first position, from 0."""
+
+    last: int | None = Field(default=None, ge=0)
+    """Index of its last position, inclusive."""
+
+    @property
+    def positions(self) -> range | None:
+        """Their indices, if positions were named."""
+        return None if self.first is None or self.last is None else range(self.first, self.last + 1)
 
     @property
     def code_points(self) -> range | None:
@@ -84,9 +160,11 @@ class QuerySpan(Part):
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        meant = [span for span in (self.code_points, self.words) if span is not None]
+        spans = (self.code_points, self.words, self.positions)
+        meant = [span for span in spans if span is not None]
         if len(self.model_fields_set) != 2 or len(meant) != 1:
-            raise PydanticCustomError("span", "say start and end, or first_word and last_word")
+            told = "say start and end, or first_word and last_word, or first and last"
+            raise PydanticCustomError("span", told)
         if not meant[0]:
             raise PydanticCustomError("span", "it ends before it starts")
         return self
@@ -141,8 +219,15 @@ class Request(Part):
     model: str | None = Field(default=None, max_length=100)
     """The model's name; may be left out where the default model is meant."""
 
-    inputs: Annotated[Text | GivenWords | Inputs, _either(f"{INPUT}, or there is a list of them")]
-    """One input or a list of them; an input is text or `{"words": [...]}`."""
+    inputs: Annotated[
+        Text | AnyObject | Inputs,
+        Discriminator(
+            _tag_of_input,
+            custom_error_type="wrong_type",
+            custom_error_message=f"{INPUT}, or there is a list of them",
+        ),
+    ]
+    """One input or a list of them; an input is text, or an object of what the model takes."""
 
 
 class LabelRequest(Request):
@@ -165,15 +250,21 @@ class LineRequest(PredictRequest):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, line: object) -> object:
-        if isinstance(line, str) or (isinstance(line, dict) and "words" in line):
+        if isinstance(line, str) or (
+            isinstance(line, dict) and not OBJECT_INPUTS.keys().isdisjoint(line)
+        ):
             return {"inputs": line}
         if not isinstance(line, dict):
             raise PydanticCustomError("wrong_type", f"a line is a request or an input; {INPUT}")
-        return line
+        return line if OBJECT_INPUTS.keys().isdisjoint(line) else {"inputs": line}
 
 
 class ClassifyRequest(PredictRequest):
     """Ask for the classes of whole inputs."""
+
+
+class TranscribeRequest(PredictRequest):
+    """Ask for labels whose number the model decides."""
 
 
 class AttentionRequest(Request):

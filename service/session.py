@@ -1,27 +1,27 @@
 """Arrays -> named outputs, by ONNX Runtime."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
 # Words are encoded one at a time: a pool of the tokenizer's own would only compete for the CPUs.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from export.bundle import BundleError, Manifest, Precision, Tensor, read_file
-from export.runtime import Device, Runner
+from export.runtime import Device, Outputs, Runner
+from export.sample import extreme
+from model.preprocess.batch import Arrays
 
-Floats = NDArray[np.float32]
 # What a device runs, the best first; our int8 is of operators that onnxruntime has for CPUs alone.
 PRECISIONS: dict[Device, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "fp16"),
     "cuda": ("fp16", "fp32"),
 }
 TYPICAL = 16  # positions of an input
+LONGEST = 8_192  # positions tried beforehand, where an input may have more
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -70,7 +70,7 @@ class Session:
         device: where it runs.
         threads: of one run.
         max_positions: of one batch, padding included.
-        largest_token: the largest id the tokenizer can give.
+        tokens: one more than the largest id the tokenizer can give.
 
     Raises:
         BundleError: the graph was changed, does not have the manifest's inputs and outputs, or
@@ -85,7 +85,7 @@ class Session:
         device: Device,
         threads: int,
         max_positions: int,
-        largest_token: int,
+        tokens: int,
     ):
         file = manifest.graphs[precision].file
         graph = read_file(manifest, folder, file)
@@ -104,30 +104,33 @@ class Session:
                         f"{folder / file} has the {sort} {found}; the manifest says {expected}"
                     )
         try:
-            self._warm_up(manifest, max_positions, largest_token)
+            self._warm_up(manifest, max_positions, tokens)
         except BundleError:
             raise
         except Exception as error:  # as above
             raise BundleError(f"{folder / file} fails: {error}") from error
 
-    def run(
-        self, inputs: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]
-    ) -> dict[str, Floats]:
+    def run(self, inputs: Arrays, outputs: Sequence[str]) -> Outputs:
         """The manifest's inputs -> the named outputs, axes as in the manifest."""
         return self._runner.run(inputs, outputs)
 
-    def _warm_up(self, manifest: Manifest, max_positions: int, largest_token: int) -> None:
+    def _warm_up(self, manifest: Manifest, max_positions: int, tokens: int) -> None:
         """The longest input, the memory of which is given back; the most texts; all outputs."""
         heads = manifest.outputs[: len(manifest.heads)]
+        typical = min(TYPICAL, manifest.max_length)
         for batch, positions, tensors, give_back in (
-            (1, manifest.max_length, heads, True),
-            (max(1, max_positions // TYPICAL), min(TYPICAL, manifest.max_length), heads, False),
-            (2, 3, manifest.outputs, False),
+            (1, min(manifest.max_length, LONGEST), heads, True),
+            (max(1, max_positions // TYPICAL), typical, heads, False),
+            (2, min(3, manifest.max_length), manifest.outputs, False),
         ):
-            shape = (batch, positions)
-            inputs = {"token_ids": np.full(shape, largest_token), "valid": np.ones(shape, np.bool_)}
+            inputs = extreme(manifest.inputs, tokens, batch, positions)
             arrays = self._runner.run(inputs, [tensor.name for tensor in tensors], give_back)
-            sizes: dict[str | int, int] = {"batch": batch, "length": positions}
+            sizes: dict[str | int, int] = {
+                name: size
+                for tensor in manifest.inputs
+                for name, size in zip(tensor.axes, inputs[tensor.name].shape, strict=True)
+                if isinstance(name, str)
+            }
             for tensor in tensors:
                 found = arrays[tensor.name].shape
                 if found != tuple(sizes.get(axis, axis) for axis in tensor.axes):

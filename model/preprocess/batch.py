@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+Place = dict[str, int | float]  # by the names that an answer has them under
 PADDING = {"edges": -1}  # of all others 0
 
 

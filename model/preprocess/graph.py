@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.config import GraphConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 from model.preprocess.vectors import check_vectors
 
 
@@ -87,6 +88,11 @@ class GraphPreprocessor:
                 f"at most {self.config.max_edges} are allowed"
             )
         return EncodedGraph({"vectors": vectors, "edges": edges}, self.config.hub)
+
+    def place(self, start: int, end: int) -> Place:
+        """The first node, as in the graph; the hub is none."""
+        node = start - self.config.hub
+        return {"node": node} if node >= 0 else {"position": start}
 
 
 def check_edges(source: ArrayLike, nodes: int) -> NDArray[np.int64]:

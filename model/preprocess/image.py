@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.config import ImageConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 from model.preprocess.vectors import EncodedVectors
 
 
@@ -29,6 +30,11 @@ class ImagePreprocessor:
         windows = sliding_window_view(self._check(source), (self.patch, self.patch))
         patches = windows[:: self.stride, :: self.stride].reshape(-1, self.patch**2)
         return EncodedVectors({"vectors": patches.astype(np.float32) / 255})
+
+    def place(self, start: int, end: int) -> Place:
+        """Row and column of the first patch, among the patches."""
+        patches_a_row = (self.shape[1] - self.patch) // self.stride + 1
+        return {"row": start // patches_a_row, "column": start % patches_a_row}
 
     def _check(self, source: ArrayLike) -> NDArray[np.uint8]:
         rows, columns = self.shape

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from model.config import PreprocessConfig
-from model.preprocess.batch import Encoded
+from model.preprocess.batch import Encoded, Place
 from model.preprocess.graph import GraphPreprocessor
 from model.preprocess.image import ImagePreprocessor
 from model.preprocess.text import TextPreprocessor
@@ -20,6 +20,9 @@ class Preprocessor(Protocol):
         Raises:
             InputError: it cannot be.
         """
+
+    def place(self, start: int, end: int) -> Place:
+        """Where in the source the positions from start to end (exclusive) are."""
 
 
 # From its config, the most positions of an input, and the contents of `tokenizer.json` ("": none).

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from model.errors import DataError, InputError
+from model.preprocess.batch import Place
 
 CHUNK = re.compile(r"\S+")
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -122,15 +123,21 @@ class TextPreprocessor:
         self._unknown = self._special_id("[UNK]")
         self._known: dict[str, Pieces] = {}
 
-    def encode(self, source: str | Sequence[str]) -> EncodedText:
-        """Encode a text, or words as given.
+    def encode(self, source: str | Sequence[str] | NDArray[np.int64]) -> EncodedText:
+        """Encode a text, or take words or token ids as given.
 
         Raises:
-            InputError: see `encode_text` and `encode_words`.
+            InputError: see `encode_text`, `encode_words` and `take_ids`.
         """
         if isinstance(source, str):
             return self.encode_text(source)
+        if isinstance(source, np.ndarray):
+            return self.take_ids(source)
         return self.encode_words([*source])
+
+    def place(self, start: int, end: int) -> Place:
+        """The index of the first position; where it is in a text, what was encoded tells."""
+        return {"position": start}
 
     def encode_text(self, text: str) -> EncodedText:
         """Split into words and encode; words that have no visible character are left out.

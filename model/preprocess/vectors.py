@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.config import VectorsConfig
 from model.errors import InputError
+from model.preprocess.batch import Place
 
 
 class EncodedVectors(NamedTuple):
@@ -48,6 +49,10 @@ class VectorsPreprocessor:
             InputError: another shape, too long, or not all of it finite.
         """
         return EncodedVectors({"vectors": check_vectors(source, self.features, self.max_length)})
+
+    def place(self, start: int, end: int) -> Place:
+        """The index of the first vector."""
+        return {"position": start}
 
 
 def check_vectors(source: ArrayLike, features: int, max_length: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.answers import Answer
 
-# Decimals in JSON: so many that rows of `export.bundle.MAX_POSITIONS` weights still sum to 1.
+# Decimals in JSON: so many that rows of `export.bundle.MAX_FULL_POSITIONS` weights still sum to 1.
 DECIMALS = 7
 DTYPES = {"float32": "F32", "float16": "F16", "int32": "I32"}
 HOLE = b"\0"  # a byte that is in no JSON

@@ -1,9 +1,12 @@
 """What the rows and columns of the answer are: positions of the input, or its words."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from model.preprocess.batch import Encoded
+from model.preprocess.modalities import Preprocessor
 from model.preprocess.text import EncodedText, TextPreprocessor
 from service.answers import Position
+from service.inputs import Source
 from service.schemas import AttentionOptions, Level
 
 
@@ -31,12 +34,28 @@ def units(encoded: EncodedText, level: Level) -> list[Unit | None]:
 
 
 def name_positions(
+    source: Source,
+    encoded: Encoded,
+    options: AttentionOptions,
+    preprocessor: Preprocessor,
+) -> list[Position]:
+    """What each of them is, in the caller's terms; of text, `source` is it, or its words."""
+    if isinstance(encoded, EncodedText) and isinstance(preprocessor, TextPreprocessor):
+        return _name_pieces(source, encoded, options, preprocessor)
+    return [place_position(preprocessor, index) for index in range(encoded.length)]
+
+
+def place_position(preprocessor: Preprocessor, index: int) -> Position:
+    """Where one is in its source."""
+    return cast(Position, preprocessor.place(index, index + 1))
+
+
+def _name_pieces(
     source: str | list[str],
     encoded: EncodedText,
     options: AttentionOptions,
     preprocessor: TextPreprocessor,
 ) -> list[Position]:
-    """What each of them is, in the caller's terms; `source` is the text, or its words."""
     special = [preprocessor.special_text(int(encoded.token_ids[place])) for place in (0, -1)]
     named: list[Position] = []
     for unit in units(encoded, options.level):

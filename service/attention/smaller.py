@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from export.bundle import AttentionInfo
-from model.preprocess.text import EncodedText
+from model.preprocess.batch import Encoded
 from service.attention.selection import select
 from service.attention.view import View, look
 from service.schemas import AttentionOptions
 
 
 def find_smaller(
-    options: AttentionOptions, info: AttentionInfo, encoded: Sequence[EncodedText], limit: int
+    options: AttentionOptions, info: AttentionInfo, encoded: Sequence[Encoded], limit: int
 ) -> AttentionOptions | None:
     """The options nearest to these of which no more than limit numbers are answered."""
     changes = list(_changes(options))
@@ -39,8 +39,6 @@ def _changes(options: AttentionOptions) -> Iterator[dict[str, Any]]:
         yield heads | layers | {"query": "sequence"}
 
 
-def _look(
-    options: AttentionOptions, info: AttentionInfo, encoded: Sequence[EncodedText]
-) -> list[View]:
+def _look(options: AttentionOptions, info: AttentionInfo, encoded: Sequence[Encoded]) -> list[View]:
     selection = select(options, info)
-    return [look(selection, text, "") for text in encoded]
+    return [look(selection, info, text, "") for text in encoded]

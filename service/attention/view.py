@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from export.bundle import AttentionInfo
+from model.preprocess.batch import Encoded
 from model.preprocess.text import EncodedText
 from service.answers import Attention, Position
 from service.attention import kinds
+from service.attention.fields import FULL, Field, field_of
 from service.attention.kinds import Floats
 from service.attention.positions import Unit, units
 from service.attention.selection import Selection, refuse
@@ -29,6 +32,7 @@ class View(NamedTuple):
 
     Attributes:
         selection: of layers and attention heads.
+        field: how the weights are laid out.
         length: of the input.
         rows, columns: the positions that are read as queries and as keys.
         row_starts, column_starts: for level word, where in these the units begin.
@@ -37,6 +41,7 @@ class View(NamedTuple):
     """
 
     selection: Selection
+    field: Field
     length: int
     rows: slice
     columns: slice
@@ -57,6 +62,16 @@ class View(NamedTuple):
             return self.selection.maps * len(self.queries) * self.keys
         return 2 * self.selection.maps * len(self.queries) * min(options.top_k, self.keys)
 
+    @property
+    def scratch(self) -> int:
+        """How many weights are laid out for that, an attention head at a time."""
+        if self.field is FULL:
+            return 0
+        if self.selection.options.kind == "rollout":
+            return self.length**2
+        rows: int = self.rows.stop - self.rows.start
+        return rows * self.length
+
     def describe(self, positions: list[Position]) -> Attention:
         """The answer, but for its numbers."""
         selection = self.selection
@@ -74,29 +89,29 @@ class View(NamedTuple):
         """One item's share of a batch, padding cut off; nothing of the batch is kept.
 
         Args:
-            weights: for each layer needed (batch, heads, query, key).
+            weights: for each layer needed, the axis batch first; see `fields`.
             item: index into batch.
         """
-        size = slice(self.length)
+        size = slice(0, self.length)
         if self.selection.options.kind == "rollout":
-            means = [weights[n][item, :, size, size].mean(axis=0) for n in self.selection.needed]
+            means = [
+                self.field.rows(weights[n][item], size, size).mean(axis=0)
+                for n in self.selection.needed
+            ]
             rolled = kinds.rollout(np.stack(means))
             layers = [rolled[n, None, self.rows, self.columns] for n in self.selection.layers]
         else:
-            cut = [weights[n][item, :, self.rows, self.columns] for n in self.selection.layers]
-            layers = [self._pick(layer) for layer in cut]
+            layers = [self._pick(weights[n][item]) for n in self.selection.layers]
         read = [self._read(layer) for layer in layers]  # one by one, for the processor's caches
         return {name: np.stack([tensors[name] for tensors in read]) for name in read[0]}
 
     def _pick(self, layer: Floats) -> Floats:
-        """(heads, query, key) -> the heads selected; a view where that is all of them."""
+        """One input's weights -> (heads, query, key) of the attention heads selected."""
         heads = self.selection.heads
-        if heads == "mean":
-            mean: Floats = layer.mean(axis=0, keepdims=True)
-            return mean
-        if heads == tuple(range(len(layer))):
-            return layer
-        return layer[list(heads)]
+        if heads != "mean" and heads != tuple(range(len(layer))):
+            layer = layer[list(heads)]
+        found = self.field.rows(layer, self.rows, self.columns)
+        return found.mean(axis=0, keepdims=True) if heads == "mean" else found
 
     def _read(self, layer: Floats) -> Tensors:
         """(heads, query, key) of positions -> what is asked for."""
@@ -123,29 +138,31 @@ class View(NamedTuple):
         return tensors
 
 
-def look(selection: Selection, encoded: EncodedText, where: str) -> View:
+def look(selection: Selection, info: AttentionInfo, encoded: Encoded, where: str) -> View:
     """Lay a selection out over an input; `where` it is in the request.
 
     Raises:
         InvalidRequest: the query names nothing of the input; or words or special positions are
-            meant, and the input is token ids.
+            meant, and the input has none.
     """
     options = selection.options
-    length = len(encoded.token_ids)
-    if not encoded.first and (options.level == "word" or options.special == "drop"):
-        name = "level" if options.level == "word" else "special"
-        raise refuse(name, f"{where} is token ids, of which none is known as a word or special")
+    length = encoded.length
     starts = list(range(length))
-    if options.level == "word":
-        starts = [0, *encoded.first, length - 1]
+    if options.level == "word" or options.special == "drop":
+        if not isinstance(encoded, EncodedText) or not encoded.first:
+            name = "level" if options.level == "word" else "special"
+            raise refuse(name, f"in {where} nothing is known as a word, or as special")
+        if options.level == "word":
+            starts = [0, *encoded.first, length - 1]
     skipped = 1 if options.special == "drop" else 0
     kept = range(skipped, len(starts) - skipped)
-    asked = kept if options.query == "all" else _asked(options, encoded, where)
+    asked = kept if options.query == "all" else _asked(options, encoded, where, kept)
     ends = [*starts[1:], length]
     merged = options.level == "word"
     rows = starts[asked.start : asked.stop]
     return View(
         selection,
+        field_of(info, encoded),
         length,
         slice(rows[0], ends[asked.stop - 1]),
         slice(skipped, length - skipped),
@@ -156,11 +173,17 @@ def look(selection: Selection, encoded: EncodedText, where: str) -> View:
     )
 
 
-def _asked(options: AttentionOptions, encoded: EncodedText, where: str) -> range:
+def _asked(options: AttentionOptions, encoded: Encoded, where: str, kept: range) -> range:
     """The units that are the query: neighbours, as pieces and words are in order."""
     span = options.query
     if not isinstance(span, QuerySpan):
         return range(SEQUENCE, SEQUENCE + 1)
+    if span.positions is not None:
+        if span.positions.stop > len(kept):
+            raise refuse("query", f"{where} has {len(kept)} positions")
+        return kept[span.positions.start : span.positions.stop]
+    if not isinstance(encoded, EncodedText):
+        raise refuse("query", f"{where} is no text; say first and last")
     if span.code_points is not None and encoded.words is None:
         raise refuse("query", f"{where} is no text; say first_word and last_word")
     found = [

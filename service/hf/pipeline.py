@@ -8,9 +8,9 @@ from typing import NamedTuple
 from tokenizers import Tokenizer
 
 from export.bundle import Manifest
-from model.config import HeadConfig
-from model.preprocess.text import EncodedText
-from service.answers import Class, Entity, HeadKind
+from model.config import HeadConfig, HeadKind
+from model.preprocess.text import EncodedText, TextPreprocessor
+from service.answers import Class, Entity
 from service.attention.kinds import Floats
 from service.caller import Caller
 from service.errors import Fault, InvalidRequest, MissingHead
@@ -69,21 +69,30 @@ async def answer(
     Raises:
         ServiceError: as `Predictor.predict`.
     """
-    parameters = asked.parameters
+    parameters, preprocessor = asked.parameters, model.preprocessor
     head = choose_head(model.manifest, head_name, parameters)
+    if not isinstance(preprocessor, TextPreprocessor):
+        message = f"{model.manifest.name} takes no text; pipelines are for text"
+        raise MissingHead([{"loc": ["model"], "message": message}])
     task = TASKS[head.kind]
     check_stride(model.manifest, parameters)
     most = model.settings.max_request_positions
-    chunker = Chunker(model.preprocessor, parameters.stride, most)
+    chunker = Chunker(preprocessor, parameters.stride, most)
     computed = await model.compute(asked.inputs, None, caller, chunker.encode)
     started_s = time.perf_counter()
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
-    chunks = iter([(encoded, outputs.logits[head.name]) for encoded, outputs in computed])
+    chunks = iter(
+        [
+            (encoded, outputs.logits[head.name])
+            for encoded, outputs in computed
+            if isinstance(encoded, EncodedText)
+        ]
+    )
 
     def decode() -> list[Answered]:
         return [
             task.answer(
-                model.preprocessor.tokenizer,
+                preprocessor.tokenizer,
                 head.labels,
                 parameters,
                 text,
@@ -92,7 +101,7 @@ async def answer(
             for text, count in zip(texts, chunker.counts, strict=True)
         ]
 
-    positions = sum(len(encoded.token_ids) for encoded, _ in computed)
+    positions = sum(encoded.length for encoded, _ in computed)
     large = positions > LOOP_POSITIONS or len(texts) * len(head.labels) > LOOP_FLOATS
     answers = await call(large, decode)
     caller.stages["decode"] = time.perf_counter() - started_s
@@ -106,9 +115,10 @@ def choose_head(manifest: Manifest, name: str | None, parameters: Parameters) ->
         MissingHead: there is none of that name.
         InvalidRequest: it does not take the parameters, or none does.
     """
-    heads = [head for head in manifest.heads if name in (None, head.name)]
+    there = [head for head in manifest.heads if head.kind in TASKS]
+    heads = [head for head in there if name in (None, head.name)]
     if not heads:
-        names = [head.name for head in manifest.heads]
+        names = [head.name for head in there]
         message = f"{manifest.name} has no head {name!r}; it has {', '.join(names)}"
         raise MissingHead([{"loc": ["head"], "message": message, "allowed": [*names]}])
     for head in heads:

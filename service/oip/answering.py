@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from model.preprocess.batch import Encoded
 from model.preprocess.text import EncodedText
 from service.attention.positions import name_positions
 from service.oip.asking import Asked, Wanted, check_floats
@@ -17,7 +18,7 @@ from service.results import Outputs, label_words
 from service.schemas import AttentionOptions
 
 NO_KEY = -1  # where an input has fewer rows, or fewer keys, than another
-Computed = Sequence[tuple[EncodedText, Outputs]]
+Computed = Sequence[tuple[Encoded, Outputs]]
 
 
 def answer(
@@ -80,6 +81,7 @@ class _OfText:
         self._surface = surface
         self._sources = [s for s in asked.sources if not isinstance(s, np.ndarray)]
         self._computed = computed
+        self._texts = [(text, out) for text, out in computed if isinstance(text, EncodedText)]
         self._options = asked.attention or AttentionOptions()
 
     def __call__(self, name: str) -> Values:
@@ -88,10 +90,10 @@ class _OfText:
         return MAKERS[part](self, head)
 
     def _word_counts(self, _: str) -> Values:
-        return np.array([len(text.first) for text, _ in self._computed], np.int32)
+        return np.array([len(item.labelled) for item, _ in self._computed], np.int32)
 
     def _offsets(self, _: str) -> Values:
-        ends = [end for text, _ in self._computed for word in text.words or () for end in word]
+        ends = [end for text, _ in self._texts for word in text.words or () for end in word]
         return np.array(ends, np.int32).reshape(-1, 2)
 
     def _labels(self, head: str) -> Values:
@@ -115,7 +117,7 @@ class _OfText:
         decoder = self._surface.decoders[head]
         spans = [
             label_words(source, text, decoder, out.labels[head])[1]
-            for source, (text, out) in zip(self._sources, self._computed, strict=True)
+            for source, (text, out) in zip(self._sources, self._texts, strict=True)
         ]
         return [orjson.dumps(found).decode() for found in spans]
 

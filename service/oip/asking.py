@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from service.errors import Fault, InvalidRequest, TooLarge
-from service.limits import Source
+from service.inputs import Source
 from service.oip.schemas import InferRequest, InputTensor, Parameters
 from service.oip.surface import INPUTS, WAYS, Surface
 from service.oip.tensors import Values, read, refuse

@@ -12,7 +12,7 @@ from service.openapi import describe
 from service.registry import Registry
 
 router = APIRouter(prefix="/v1/models")
-Name = Annotated[str, Path(description="The model's name: that of its bundle's folder.")]
+Name = Annotated[str, Path(description="The model's name.")]
 ADMIN = [Depends(require_admin)]
 
 
@@ -32,7 +32,7 @@ async def model(request: Request, name: Name) -> Model:
 
 @router.put("/{name}", dependencies=ADMIN, **describe(Model))
 async def load(request: Request, name: Name) -> Model:
-    """Load the bundle in the folder of that name, or load it anew; needs the admin key.
+    """Load the bundle of that name, or load it anew; needs the admin key.
 
     Until the new one is ready the old one answers, and for good if the new one is refused.
     """

@@ -9,17 +9,25 @@ from typing import Any
 import orjson
 from fastapi import APIRouter
 
+from model.config import HeadKind
 from service.accept import prefers
-from service.answers import Answer, HeadKind
+from service.answers import Answer
 from service.attention.encoding import send_parts, to_safetensors, write_json
 from service.attention.view import Tensors
 from service.exchange import LINES, Endpoint, Exchange, Reply
-from service.lines import answer_line, answer_lines
+from service.lines import ALL_KINDS, answer_line, answer_lines
 from service.offload import LOOP_FLOATS
 from service.openapi import SAFETENSORS, describe
 from service.parse import parse, read_body, read_lines, skip_body
 from service.registry import Registry
-from service.schemas import AttentionRequest, ClassifyRequest, LabelRequest, Options, PredictRequest
+from service.schemas import (
+    AttentionRequest,
+    ClassifyRequest,
+    LabelRequest,
+    Options,
+    PredictRequest,
+    TranscribeRequest,
+)
 
 
 async def predict(registry: Registry, exchange: Exchange) -> Reply:
@@ -33,7 +41,7 @@ async def predict(registry: Registry, exchange: Exchange) -> Reply:
         registry.check_loaded()
         return Reply(_answer_lines(registry, exchange, read_lines(exchange)), LINES)
     asked = parse(PredictRequest, await read_body(exchange))
-    return await _answer(registry, exchange, asked, ("token", "sequence"), asked.options)
+    return await _answer(registry, exchange, asked, ALL_KINDS, asked.options)
 
 
 async def _answer_lines(
@@ -58,9 +66,15 @@ async def label(registry: Registry, exchange: Exchange) -> Reply:
 
 
 async def classify(registry: Registry, exchange: Exchange) -> Reply:
-    """Give the classes of whole inputs."""
+    """Give the classes of whole inputs, and the values."""
     asked = parse(ClassifyRequest, await read_body(exchange))
-    return await _answer(registry, exchange, asked, ("sequence",), asked.options)
+    return await _answer(registry, exchange, asked, ("sequence", "value"), asked.options)
+
+
+async def transcribe(registry: Registry, exchange: Exchange) -> Reply:
+    """Give labels whose number the model decides, and where in the input each is from."""
+    asked = parse(TranscribeRequest, await read_body(exchange))
+    return await _answer(registry, exchange, asked, ("ctc",), asked.options)
 
 
 async def attention(registry: Registry, exchange: Exchange) -> Reply:
@@ -100,6 +114,7 @@ ROUTES: dict[str, tuple[Handler, type]] = {
     "/v1/predict": (predict, PredictRequest),
     "/v1/label": (label, LabelRequest),
     "/v1/classify": (classify, ClassifyRequest),
+    "/v1/transcribe": (transcribe, TranscribeRequest),
     "/v1/attention": (attention, AttentionRequest),
 }
 

@@ -94,7 +94,8 @@ def test_the_folder_itself_may_be_a_link(bundle: Path, tmp_path: Path) -> None:
     [
         (lambda m: m.pop("heads"), "heads: Field required"),
         (lambda m: m.update(extra=1), "extra: Extra inputs are not permitted"),
-        (lambda m: m.update(schema_version=3), "schema_version: Input should be 2"),
+        (lambda m: m.update(schema_version=0), "not a manifest: schema_version: Input should be 2"),
+        (lambda m: m.update(schema_version="3"), "a manifest: schema_version: Input should be 2"),
         (lambda m: m["outputs"].reverse(), "the rest asks for"),
         (lambda m: m["outputs"].pop(), "output 3 is None; the rest asks for attention.1"),
         (
@@ -131,6 +132,18 @@ def test_a_wrong_manifest_is_refused_with_its_field(bundle, tmp_path, change, to
         read_manifest(tmp_path)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) <= 1000
+
+
+@pytest.mark.parametrize("schema", [3, 10**9])
+def test_a_manifest_of_a_later_schema_is_refused_as_such(bundle, tmp_path, schema: int) -> None:
+    """Whatever else is in it that this version does not know."""
+    raw = json.loads((bundle / "manifest.json").read_text("utf-8"))
+    raw |= {"schema_version": schema, "modality": "smell", "new": {}}
+    del raw["attention"]
+    (tmp_path / "manifest.json").write_text(json.dumps(raw), "utf-8")
+    told = f"manifest.json is of schema {schema}; this Regard reads schema 2: upgrade Regard$"
+    with pytest.raises(BundleError, match=told):
+        read_manifest(tmp_path)
 
 
 def test_no_manifest_is_told_by_its_path(tmp_path: Path) -> None:

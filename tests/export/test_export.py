@@ -140,6 +140,26 @@ def test_int8_answers_do_not_depend_on_the_batch(runs: dict[str, Runner]) -> Non
             assert (weights == alone[i]["attention.1"][0]).all()
 
 
+def test_layers_whose_biases_are_zero_become_int8(tiny, tmp_path: Path) -> None:
+    """The exporter leaves such a bias out: of a head for the whole input, as a third operand."""
+    torch.manual_seed(0)
+    network = Network(tiny()).eval()
+    biases = [value for name, value in network.named_parameters() if name.endswith("bias")]
+    for bias in biases:
+        torch.nn.init.zeros_(bias)
+    graph = to_onnx(network, tmp_path / "graph.onnx")
+    assert [len(node.input) for node in graph.graph.node if node.op_type == "Gemm"] == [2]
+    run = Runner(to_int8(graph).SerializeToString())
+    token_ids, valid = np.array([[3, 1, 4], [1, 5, 9]]), np.ones((2, 3), bool)
+    with torch.inference_mode():
+        expected = network(
+            {"token_ids": torch.from_numpy(token_ids), "valid": torch.from_numpy(valid)}
+        ).logits
+    for name, logits in expected.items():
+        ours = run({"token_ids": token_ids, "valid": valid})[name]
+        np.testing.assert_allclose(ours, logits.numpy(), atol=0.05 * logits.abs().max().item())
+
+
 def test_int8_is_a_quarter_and_fp16_half_of_fp32(trained, tmp_path: Path) -> None:
     """Of the weights: a network wide enough for them to count."""
     checkpoint: Checkpoint = trained[0]

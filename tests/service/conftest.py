@@ -21,7 +21,14 @@ from export.bundle import (
 )
 from export.quantize import to_int8
 from export.to_onnx import to_onnx
-from model.config import DataConfig, EncoderConfig, FrontendConfig, HeadConfig, ModelConfig
+from model.config import (
+    DataConfig,
+    EncoderConfig,
+    FrontendConfig,
+    HeadConfig,
+    ModelConfig,
+    TextConfig,
+)
 from model.data.examples import Example
 from model.network import Network
 from model.preprocess.text import TextPreprocessor
@@ -53,7 +60,9 @@ def torch_outputs(tiny: SimpleNamespace, text: str) -> tuple[Any, Any]:
     encoded = tiny.preprocessor.encode_text(text)
     token_ids = torch.from_numpy(encoded.token_ids)[None]
     with torch.inference_mode():
-        return encoded, tiny.network(token_ids, torch.ones_like(token_ids, dtype=torch.bool))
+        return encoded, tiny.network(
+            {"token_ids": token_ids, "valid": torch.ones_like(token_ids, dtype=torch.bool)}
+        )
 
 
 def same(ours: Any, theirs: Any) -> bool:
@@ -134,6 +143,7 @@ def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
         version="7",
         description="For tests",
         license="Apache-2.0",
+        preprocess=TextConfig(),
         heads=heads,
         attention=attention,
         max_length=config.frontend.max_length,
@@ -164,7 +174,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     Attributes: folder; network, preprocessor of `tiny`.
     """
     folder = tmp_path_factory.mktemp("bundles")
-    tokenizer = train_tokenizer([Example(words=tuple(SENTENCE.split()), targets={})], 97)
+    tokenizer = train_tokenizer([Example(source=tuple(SENTENCE.split()), targets={})], 97)
     write_bundle(folder / "tagger", (TAGS,), tokenizer)
     network = write_bundle(folder / "tiny", (SLOTS, INTENT), tokenizer)
     preprocessor = TextPreprocessor(tokenizer, MAX_LENGTH)

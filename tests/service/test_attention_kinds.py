@@ -11,7 +11,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from export.bundle import MAX_POSITIONS
+from export.bundle import MAX_FULL_POSITIONS
 from service.attention import kinds
 from service.attention.encoding import to_json
 from tests.service.conftest import HEADS, LAYERS, TEXTS
@@ -207,7 +207,7 @@ def test_entropy_is_none_of_one_position_and_most_of_all_the_same() -> None:
     np.testing.assert_allclose(found, [0, math.log(4), math.log(2)], rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [3, 1000, 7001, MAX_POSITIONS])
+@pytest.mark.parametrize("size", [3, 1000, 7001, MAX_FULL_POSITIONS])
 def test_rows_in_json_still_sum_to_one(size: int) -> None:
     row = np.full((1, 1, 1, size), 1 / size, np.float32)
     written = orjson.loads(orjson.dumps(to_json(row)))

@@ -141,7 +141,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """folder, of a bundle for each kind of tokenizer; tokens, texts: by kind, their pipelines."""
     folder = tmp_path_factory.mktemp("bundles")
     made = SimpleNamespace(folder=folder, tokens={}, texts={})
-    pieces = train_tokenizer([Example(words=tuple(WRITTEN.split()), targets={})], 120)
+    pieces = train_tokenizer([Example(source=tuple(WRITTEN.split()), targets={})], 120)
     for kind, tokenizer in (("pieces", pieces), ("bytes", bytes_tokenizer())):
         tokens, sequence = their_models(Tokenizer.from_str(tokenizer).get_vocab_size())
         network = our_network(tokens, sequence, tmp_path_factory.mktemp(kind))

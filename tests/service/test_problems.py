@@ -129,7 +129,7 @@ def test_an_unknown_model_is_told_which_there_are(client) -> None:
 
 def test_a_model_without_such_a_head(client) -> None:
     response = client.post("/v1/classify", {"inputs": "a", "model": "tagger"})
-    check(client, response, 422, "missing-head", "no sequence head", "tags (token)")
+    check(client, response, 422, "missing-head", "no sequence or value head", "tags (token)")
     assert client.ask("/v1/label", {"inputs": "a", "model": "tagger"})
 
 
@@ -224,10 +224,10 @@ def test_a_bug_is_a_problem_too_and_stays_with_its_request(client, monkeypatch) 
     session = client.app.state.registry.get("tiny")._session
     run = session.run
 
-    def fail(token_ids, valid, names):
-        if token_ids.shape[1] > 10:
+    def fail(inputs, names):
+        if inputs["valid"].shape[1] > 10:
             raise RuntimeError("secret")
-        return run(token_ids, valid, names)
+        return run(inputs, names)
 
     monkeypatch.setattr(session, "run", fail)
     response = client.post("/v1/predict", {"inputs": "noon " * 12})

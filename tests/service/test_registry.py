@@ -157,4 +157,4 @@ def test_workers_share_the_threads(
 ) -> None:
     monkeypatch.setattr("service.registry.cpu_quota", lambda: 4)
     session = make_client(**{"threads": 0} | settings).app.state.registry.get("tiny")._session
-    assert session._session.get_session_options().intra_op_num_threads == expected
+    assert session._runner.session.get_session_options().intra_op_num_threads == expected

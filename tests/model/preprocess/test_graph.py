@@ -26,6 +26,7 @@ def test_edges_go_both_ways_and_each_node_to_itself():
     assert encoded.arrays["vectors"].dtype == np.float32
     assert encoded.length == 4
     assert list(encoded.labelled) == [0, 1, 2, 3]
+    assert PREPROCESSOR.place(2, 3) == {"node": 2}
 
 
 @given(st.integers(1, MAX_NODES), st.data())
@@ -51,6 +52,8 @@ def test_a_hub_stands_in_front_and_is_tied_to_every_node():
     assert [*map(tuple, encoded.arrays["edges"].tolist())] == sorted(pairs)
     assert encoded.length == 4
     assert list(encoded.labelled) == [1, 2, 3]
+    places = [GraphPreprocessor(config, MAX_NODES).place(i, i + 1) for i in range(4)]
+    assert places == [{"position": 0}, {"node": 0}, {"node": 1}, {"node": 2}]
     with pytest.raises(InputError, match="6 positions; at most 5"):
         GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(MAX_NODES), []))
 
