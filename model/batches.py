@@ -10,12 +10,14 @@ from torch import Tensor
 from model.checkpoint import Checkpoint
 from model.config import AugmentConfig
 from model.data.augment import Augmenter
+from model.data.distort import Distorter
 from model.data.examples import Example
 from model.data.warp import Warper
 from model.decode import TokenDecoder
 from model.errors import DataError
 from model.preprocess.batch import pad
 from model.preprocess.modalities import Preprocessor
+from model.preprocess.speech import POSITIONS_A_SECOND
 from model.recipe import Prepared, Recipe
 from model.teacher import Taught, Teacher
 
@@ -106,12 +108,15 @@ def collate(
     return Batch(arrays, targets, joined)
 
 
-def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | Warper | None:
+def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | Distorter | Warper | None:
     if recipe.augment == AugmentConfig():
         return None
     if recipe.preprocess.modality == "image":
         return Warper(recipe.augment.warp)
     tagged = [h for h in prepared.checkpoint.network.config.heads if h.kind == "token"]
+    if recipe.preprocess.modality == "speech":
+        step = recipe.preprocess.rate // POSITIONS_A_SECOND
+        return Distorter(recipe.augment, tuple(head.name for head in tagged), step)
     if len(tagged) != 1 or not TokenDecoder(tagged[0].labels).bio:
         raise DataError("[augment] needs exactly one token head, with BIO tags")
     return Augmenter(prepared.splits.train, recipe.augment, tagged[0].name)

@@ -94,16 +94,17 @@ class VectorsConfig(_Vectors):
 
 
 class SpeechConfig(_Vectors):
-    """Sound: log-mel frames of 25 ms, every 10 ms."""
+    """Sound: log-mel frames, some of them to a position."""
 
     modality: Literal["speech"]
-    rate: int = Field(default=8_000, gt=0, description="samples a second")
+    rate: int = Field(default=8_000, ge=1_000, le=48_000, description="samples a second")
     mels: int = Field(gt=0, le=256, description="filters")
+    stack: int = Field(gt=0, le=16, description="frames that a position shows")
 
     @property
     def width(self) -> int:
         """Features of a vector."""
-        return self.mels
+        return self.stack * self.mels
 
 
 class ImageConfig(_Vectors):
@@ -256,10 +257,14 @@ class TrainConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Changes made to training examples: the first two to sentences, the next to images."""
+    """Changes made to training examples: two to sentences, four to sounds, one to images."""
 
     exchange: Fraction = Field(default=0.0, description="P(a slot's value is replaced by another)")
     surface: Fraction = Field(default=0.0, description="P(a sentence is punctuated as typed text)")
+    pitch: Fraction = Field(default=0.0, description="a sound's largest change of speed, as a log")
+    tempo: Fraction = Field(default=0.0, description="the same, with the pitch left as it is")
+    colour_db: float = Field(default=0.0, ge=0, description="deviation of a frequency response")
+    noise: Fraction = Field(default=0.0, description="P(white noise is added to a sound)")
     warp: float = Field(default=0.0, ge=0, description="how far an image is bent; 1: as by hands")
     copies: int = Field(default=0, ge=0, description="after so many epochs, again; 0: always new")
 

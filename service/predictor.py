@@ -10,7 +10,6 @@ from export.sample import extreme
 from model.config import HeadKind
 from model.preprocess.batch import Encoded, pad
 from model.preprocess.modalities import Preprocessor
-from model.preprocess.text import TextPreprocessor
 from service.answers import Answer, Result
 from service.attention.encoding import to_json
 from service.attention.positions import name_positions
@@ -78,7 +77,9 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
-        tokens = preprocessor.tokens if isinstance(preprocessor, TextPreprocessor) else 0
+        tokens = getattr(
+            preprocessor, "tokens", 0
+        )  # that there are in its vocabulary, if it has one
         self._session = Session(
             folder,
             manifest,
@@ -195,7 +196,7 @@ class Predictor:
         await self._batcher.close()
 
     def _read(self, given: Input) -> Source:
-        return read_input(self.manifest.preprocess.modality, given)
+        return read_input(self.manifest.preprocess, self.manifest.max_length, given)
 
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()

@@ -90,9 +90,9 @@ class GraphPreprocessor:
         return EncodedGraph({"vectors": vectors, "edges": edges}, self.config.hub)
 
     def place(self, start: int, end: int) -> Place:
-        """The first node, as in the graph; the hub is none."""
-        node = start - self.config.hub
-        return {"node": node} if node >= 0 else {"position": start}
+        """The first node; the hub is none."""
+        node = start - int(self.config.hub)
+        return {"node": node} if node >= 0 else {}
 
 
 def check_edges(source: ArrayLike, nodes: int) -> NDArray[np.int64]:

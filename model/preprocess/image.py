@@ -32,9 +32,9 @@ class ImagePreprocessor:
         return EncodedVectors({"vectors": patches.astype(np.float32) / 255})
 
     def place(self, start: int, end: int) -> Place:
-        """Row and column of the first patch, among the patches."""
-        patches_a_row = (self.shape[1] - self.patch) // self.stride + 1
-        return {"row": start // patches_a_row, "column": start % patches_a_row}
+        """The first patch's top left pixel."""
+        row, column = divmod(start, (self.shape[1] - self.patch) // self.stride + 1)
+        return {"row": row * self.stride, "column": column * self.stride}
 
     def _check(self, source: ArrayLike) -> NDArray[np.uint8]:
         rows, columns = self.shape
