@@ -159,6 +159,7 @@ class FrontendConfig(Config):
     )
     max_length: int = Field(gt=0, description="positions, special tokens included")
     positions: Positions = "sinusoidal"
+    hide: Fraction = Field(default=0.0, description="P(a vector is 0), in training")
 
 
 class EncoderConfig(Config):
@@ -251,6 +252,7 @@ class TrainConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     average: Fraction = Field(default=0.0, description="decay of the weights' moving average")
     label_smoothing: Fraction = 0.0
+    consistency: float = Field(default=0.0, ge=0, description="weight of what two passes differ in")
     train_embeddings: bool = True
     choose: str = Field(default="exact_match", description="the metric on dev to keep weights by")
     seed: int = 0

@@ -53,7 +53,7 @@ def test_a_hub_stands_in_front_and_is_tied_to_every_node():
     assert encoded.length == 4
     assert list(encoded.labelled) == [1, 2, 3]
     places = [GraphPreprocessor(config, MAX_NODES).place(i, i + 1) for i in range(4)]
-    assert places == [{"position": 0}, {"node": 0}, {"node": 1}, {"node": 2}]
+    assert places == [{}, {"node": 0}, {"node": 1}, {"node": 2}]
     with pytest.raises(InputError, match="6 positions; at most 5"):
         GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(MAX_NODES), []))
 
