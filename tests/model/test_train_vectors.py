@@ -16,6 +16,9 @@ from model.config import ModelConfig
 from model.data import cora, esol, mnist
 from model.evaluate import evaluate
 from model.frontends import make_frontend
+from model.network import Network
+from model.preprocess.batch import pad
+from model.preprocess.graph import Graph, GraphPreprocessor
 from model.recipe import Recipe
 from model.train import torch_run
 from tests import planetoid
@@ -136,3 +139,28 @@ def test_patches_must_end_where_the_image_does(patch, tmp_path):
     wrong = IMAGES | {"preprocess": IMAGES["preprocess"] | {"patch": patch}}
     with pytest.raises(ValueError, match=f"patches of {patch}, every 2, do not end"):
         make_recipe("mnist", tmp_path, wrong)
+
+
+def test_a_node_is_answered_from_its_neighbourhood_alone(seeded):
+    """As far as there are layers; a service need not be sent the whole graph."""
+    heads = [{"name": "topic", "kind": "token", "labels": ["a", "b", "c"]}]
+    parts = {name: PAPERS[name] for name in ("preprocess", "frontend")}
+    config = ModelConfig.model_validate(parts | {"encoder": ENCODER, "heads": heads})
+    network, preprocessor = Network(config).eval(), GraphPreprocessor(config.preprocess, 40)
+    rng = np.random.default_rng(7)
+    nodes, edges = rng.random((40, 12), np.float32), rng.integers(0, 40, (45, 2))
+    run = torch_run(network)
+    whole = run(pad([preprocessor.encode(Graph(nodes, edges))]))["topic"][0]
+    sizes = []
+    for node in range(40):
+        near = {node}
+        for _ in range(ENCODER["layers"]):
+            near |= {j for pair in edges.tolist() for j in pair if near & {*pair}}
+        places = {one: place for place, one in enumerate(sorted(near))}
+        inside = [[places[i], places[j]] for i, j in edges.tolist() if {i, j} <= near]
+        part = Graph(nodes[sorted(near)], np.array(inside, np.int64).reshape(-1, 2))
+        alone = run(pad([preprocessor.encode(part)]))["topic"][0]
+        np.testing.assert_allclose(alone[places[node]], whole[node], atol=1e-5)
+        sizes.append(len(near))
+    assert min(sizes) < 5
+    assert max(sizes) < 40
