@@ -88,10 +88,11 @@ class _Run:
         self._save(epoch, metrics, row)
 
     def _step(self, batch: Batch, step: int) -> float:
-        rate = one_cycle(step, self.config.epochs * self.steps_an_epoch, self.config.warmup)
+        steps = self.config.epochs * self.steps_an_epoch
+        rate = one_cycle(step, steps, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["peak"]
-        loss = self._loss(batch)
+        loss = self._loss(batch, step / steps)
         if not math.isfinite(value := loss.item()):
             raise DataError(f"the loss is {value} at step {step}; try a lower learning_rate")
         self.optimizer.zero_grad()
@@ -103,7 +104,7 @@ class _Run:
             checkpoints.average(self.average, self.network.state_dict(), decay)
         return value
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch, progress: float) -> Tensor:
         weight, valid = self.config.consistency, batch.arrays["valid"]
         with torch.autocast("cpu", torch.bfloat16):
             passes = [self.network(batch.arrays).logits for _ in range(2 if weight else 1)]
@@ -113,7 +114,9 @@ class _Run:
             losses = [self._head_loss(name, logits, batch) for logits in several]
             total = total + sum(losses) / len(losses)
             if weight:
-                total = total + weight * head.disagreement(several, valid)
+                # At first all answers are alike, and would agree on one label for everything.
+                ready = min(1.0, 2 * progress)
+                total = total + ready * weight * head.disagreement(several, valid)
         return total
 
     def _head_loss(self, name: str, logits: Tensor, batch: Batch) -> Tensor:

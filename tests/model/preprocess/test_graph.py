@@ -43,6 +43,15 @@ def test_an_edge_named_twice_or_the_other_way_round_is_one_edge(number, data):
     assert [*map(tuple, once.tolist())] == sorted(expected)
 
 
+def test_a_nodes_numbers_may_be_made_shares():
+    config = GraphConfig(modality="graph", features=FEATURES, shares=True, max_edges=MAX_EDGES)
+    some = [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0], [-1.0, 1.0, 0.0]]
+    vectors = GraphPreprocessor(config, MAX_NODES).encode(Graph(some, [])).arrays["vectors"]
+    expected = [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.25, 0.5, 0.25], [-0.5, 0.5, 0.0]]
+    assert vectors.tolist() == expected
+    assert vectors.dtype == np.float32
+
+
 def test_a_hub_stands_in_front_and_is_tied_to_every_node():
     config = GraphConfig(modality="graph", features=FEATURES, hub=True, max_edges=MAX_EDGES)
     encoded = GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(3), [[2, 0]]))
