@@ -153,6 +153,7 @@ class GraphConfig(VectorsConfig):
     """Nodes, each a vector, that look along edges."""
 
     modality: Literal["graph"]
+    shares: bool = Field(default=False, description="a node's numbers are divided by their sum")
     hub: bool = Field(default=False, description="a node of zeros in front, tied to all others")
     max_edges: int = Field(gt=0, description="of one input, both ways, self loops included")
 
@@ -177,6 +178,7 @@ class FrontendConfig(Config):
     )
     max_length: int = Field(gt=0, description="positions, special tokens included")
     positions: Positions = "sinusoidal"
+    hide: Fraction = Field(default=0.0, description="P(a vector is 0), in training")
 
 
 class EncoderConfig(Config):
@@ -273,6 +275,7 @@ class TrainConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     average: Fraction = Field(default=0.0, description="decay of the weights' moving average")
     label_smoothing: Fraction = 0.0
+    consistency: float = Field(default=0.0, ge=0, description="weight of what two passes differ in")
     train_embeddings: bool = True
     choose: str = Field(default="exact_match", description="the metric on dev to keep weights by")
     seed: int = 0
