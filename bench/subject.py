@@ -52,17 +52,19 @@ def serving(
             command, cwd=ROOT, env=os.environ | set_, stdout=subprocess.DEVNULL
         )
         try:
-            yield process, first_answer() - started
+            yield process, first_answer(process) - started
         finally:
             process.terminate()
             process.wait()
 
 
-def first_answer() -> float:
+def first_answer(process: subprocess.Popen) -> float:
     """The moment of the first answer."""
     with httpx.Client() as client:
         while True:
             time.sleep(0.01)
+            if process.poll() is not None:
+                raise RuntimeError(f"the service ended with exit code {process.returncode}")
             with suppress(httpx.TransportError):
                 answer = client.post(URL, json={"inputs": "hello"})
                 if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # still loading

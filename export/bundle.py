@@ -2,7 +2,7 @@
 
 manifest.json           what is in it (`Manifest`)
 model.<precision>.onnx  one graph a precision; all heads and all attention in one pass
-tokenizer.json          for text and spelling
+tokenizer.json          for text
 README.md               the model card
 """
 
@@ -206,7 +206,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check `folder`/manifest.json; the other files are read by `read_file`.
 
-    A manifest of an older schema is read here, too: brought up to this one, before it is checked.
+    The one place that may know other schemas: what it gives is always of this one.
 
     Raises:
         BundleError: no manifest, or it is not one, or of a schema that came later than this.

@@ -89,6 +89,7 @@ def _graphs(
     if "int8" in graphs:
         verify.check_int8(graphs["fp32"].dev, graphs["int8"].dev)
     if "fp16" in graphs:
+        verify.check_range(reference, checkpoint, dev)
         verify.check_fp16(checkpoint, runs["fp32"], runs["fp16"], dev)
     if "fp32" not in precisions:
         (work / graphs.pop("fp32").file).unlink()

@@ -11,19 +11,30 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from onnxruntime.transformers.float16 import convert_float_to_float16
+
+import export.runtime  # noqa: F401  # before onnxruntime is
 
 LARGEST = 127
+FP16_LARGEST = 65_504.0
 ZERO_POINT = 128  # uint8 that stands for 0, for every row: the kernel wants one scalar
 TINY = 1e-9  # least magnitude of a row, so that one of zeros can be divided
 RUNTIME_OPS = "com.microsoft"
 
 
 def to_fp16(graph: ModelProto) -> ModelProto:
-    """Weights and arithmetic in half precision; inputs and outputs as they were."""
+    """Weights and arithmetic in half precision; inputs and outputs as they were.
+
+    Softmax and layer norm read and write half precision too; on a GPU they compute in fp32. What
+    marks keys that may not be looked at becomes the least number there is, as it is in fp32.
+    """
+    # Here, as `export.runtime` must be imported first.
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+
     copy = ModelProto.FromString(graph.SerializeToString())
     del copy.graph.value_info[:]
-    converted: ModelProto = convert_float_to_float16(copy, keep_io_types=True)
+    converted: ModelProto = convert_float_to_float16(
+        copy, keep_io_types=True, max_finite_val=FP16_LARGEST
+    )
     return converted
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Literal
 
-# Both names are in use; whoever imports this package does not want to be reported on.
+# Both names are in use; whoever imports this package does not want to be reported on. So that it
+# holds, nobody else imports onnxruntime.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from model.preprocess.batch import Arrays
 
 Device = Literal["cpu", "cuda"]
+Node = onnxruntime.NodeArg  # an input or output of a graph
 Outputs = dict[str, NDArray[np.floating]]
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 OPTIONS: dict[Device, dict[str, str]] = {
@@ -172,12 +174,13 @@ def _what_the_libraries_lack() -> str | None:
         onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", 0)
     except RuntimeError as error:
         missing = re.findall(r"Failed to load (\S+):", told.getvalue())
-        found = (
-            f"{', '.join(missing)} cannot be loaded" if missing else " ".join(str(error).split())
-        )
+        failure = re.search(r"CUDA failure [^;]+", str(error))
+        found = " ".join((failure[0] if failure else str(error)).split())
+        if missing:
+            found = f"{', '.join(missing)} cannot be loaded"
         return (
-            f"onnxruntime cannot use the GPU: {found}; it needs CUDA {onnxruntime.cuda_version} "
-            "and cuDNN 9 (as packages: onnxruntime-gpu[cuda,cudnn]) and a driver that knows them"
+            f"onnxruntime cannot use the GPU: {found}; it needs CUDA {onnxruntime.cuda_version}, "
+            "cuDNN 9 (as packages: onnxruntime-gpu[cuda,cudnn]) and a driver that knows them"
         )
     finally:
         onnxruntime.set_default_logger_severity(WARNING)

@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.bundle import attention_names
+from export.bundle import AttentionInfo, attention_names, outputs_of
 from export.sample import sample
 from model.network import Network
 
@@ -68,8 +68,21 @@ def to_onnx(network: Network, path: Path) -> onnx.ModelProto:
         raise RuntimeError("torch.onnx.export gave no program")
     program.save(path)
     graph = _without_traces(onnx.load(path))
+    _name_axes(graph, network)
     onnx.save(graph, path)
     return graph
+
+
+def _name_axes(model: onnx.ModelProto, network: Network) -> None:
+    """The exporter calls a length that was padded and cut again by how it was computed."""
+    config = network.config
+    encoder = config.encoder
+    attention = AttentionInfo(layers=encoder.layers, heads=encoder.heads, window=encoder.window)
+    wanted = outputs_of(config.heads, attention, config.preprocess)
+    for value, tensor in zip(model.graph.output, wanted, strict=True):
+        for size, axis in zip(value.type.tensor_type.shape.dim, tensor.axes, strict=True):
+            if isinstance(axis, str):
+                size.dim_param = axis
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

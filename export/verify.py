@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx import ModelProto, helper
 
 from export.bundle import attention_names
-from export.runtime import Runner
+from export.runtime import Outputs, Runner
 from export.sample import sample
 from model.checkpoint import Checkpoint
 from model.data.examples import Example
@@ -19,6 +20,7 @@ SHAPES = ((1, 1), (1, 9), (2, 3), (5, 33))  # none of them is the shape used for
 FP32_TOLERANCE = 1e-4
 INT8_LOSS = 0.003
 FP16_AGREEMENT = 0.999
+FP16_RANGE = 32_752.0  # half of what fp16 can hold
 
 
 class ParityError(RuntimeError):
@@ -81,6 +83,38 @@ def check_fp16(checkpoint: Checkpoint, fp32: Runner, fp16: Runner, dev: Sequence
             total += max(len(ours), len(theirs))
     if same < FP16_AGREEMENT * total:
         raise ParityError(f"fp16 answers {same} of {total} labels as fp32 does")
+
+
+def check_range(graph: ModelProto, checkpoint: Checkpoint, dev: Sequence[Example]) -> None:
+    """Raise ParityError where the fp32 graph computes values on dev that fp16 could not hold.
+
+    To run the fp16 graph would not tell: a CPU computes it in fp32, rounding only some results.
+
+    Args:
+        graph: the fp32 graph.
+        checkpoint: whose preprocessing it needs.
+        dev: examples.
+    """
+    watched = ModelProto.FromString(graph.SerializeToString())
+    outputs = {value.name for value in graph.graph.output}
+    for node in watched.graph.node:
+        if node.op_type != "Where":  # it writes the least number there is, which fp16 has as well
+            watched.graph.output.extend(
+                helper.make_empty_tensor_value_info(name)
+                for name in node.output
+                if name not in outputs
+            )
+    run = Runner(watched.SerializeToString())
+
+    def check(given: Arrays) -> Outputs:
+        arrays = run(given)
+        for name, array in arrays.items():
+            if array.dtype == np.float32 and (largest := float(np.abs(array).max())) > FP16_RANGE:
+                raise ParityError(f"fp16 has no room for {name}: {largest:.0f} on dev")
+        return arrays
+
+    for _ in predict(check, checkpoint.preprocessor(), checkpoint.network.config.heads, dev):
+        pass
 
 
 def _torch(network: Network, arrays: Arrays) -> dict[str, NDArray[np.floating]]:

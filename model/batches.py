@@ -12,6 +12,7 @@ from model.config import AugmentConfig
 from model.data.augment import Augmenter
 from model.data.distort import Distorter
 from model.data.examples import Example
+from model.data.warp import Warper
 from model.decode import TokenDecoder
 from model.errors import DataError
 from model.preprocess.batch import pad
@@ -107,9 +108,11 @@ def collate(
     return Batch(arrays, targets, joined)
 
 
-def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | Distorter | None:
+def _augmenter(recipe: Recipe, prepared: Prepared) -> Augmenter | Distorter | Warper | None:
     if recipe.augment == AugmentConfig():
         return None
+    if recipe.preprocess.modality == "image":
+        return Warper(recipe.augment.warp)
     tagged = [h for h in prepared.checkpoint.network.config.heads if h.kind == "token"]
     if recipe.preprocess.modality == "speech":
         step = recipe.preprocess.rate // POSITIONS_A_SECOND

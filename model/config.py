@@ -60,11 +60,29 @@ class TextConfig(Config):
         return TOKEN_IDS, VALID
 
 
-class SpellingConfig(TextConfig):
+class SpellingConfig(Config):
     """A word's letters, each several times in a row, so that a head may say more of it."""
 
     modality: Literal["spelling"]
+    letters: str = Field(min_length=1, max_length=10_000, description="in lower case, once each")
     repeat: int = Field(gt=0, le=8, description="positions of a letter")
+
+    @field_validator("letters")
+    @classmethod
+    def _letters_differ(cls, letters: str) -> str:
+        if len(set(letters)) < len(letters) or letters != letters.lower():
+            raise ValueError("give each letter once, in lower case")
+        return letters
+
+    @property
+    def tokens(self) -> int:
+        """How many token ids there are; 0 is no letter's."""
+        return 1 + 2 * self.repeat * len(self.letters)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the network takes of it, and which positions are real."""
+        return TOKEN_IDS, VALID
 
 
 class _Vectors(Config):
@@ -114,6 +132,16 @@ class ImageConfig(_Vectors):
     rows: int = Field(gt=0, le=1_024)
     columns: int = Field(gt=0, le=1_024)
     patch: int = Field(gt=0, le=256, description="side of a patch")
+    stride: int = Field(gt=0, description="pixels from one patch to the next")
+
+    @model_validator(mode="after")
+    def _patches_cover_it(self) -> Self:
+        for side in (self.rows, self.columns):
+            if side < self.patch or (side - self.patch) % self.stride:
+                raise ValueError(
+                    f"patches of {self.patch}, every {self.stride}, do not end with {side} pixels"
+                )
+        return self
 
     @property
     def width(self) -> int:
@@ -125,6 +153,8 @@ class GraphConfig(VectorsConfig):
     """Nodes, each a vector, that look along edges."""
 
     modality: Literal["graph"]
+    shares: bool = Field(default=False, description="a node's numbers are divided by their sum")
+    hub: bool = Field(default=False, description="a node of zeros in front, tied to all others")
     max_edges: int = Field(gt=0, description="of one input, both ways, self loops included")
 
     @property
@@ -148,6 +178,7 @@ class FrontendConfig(Config):
     )
     max_length: int = Field(gt=0, description="positions, special tokens included")
     positions: Positions = "sinusoidal"
+    hide: Fraction = Field(default=0.0, description="P(a vector is 0), in training")
 
 
 class EncoderConfig(Config):
@@ -219,6 +250,10 @@ class ModelConfig(Config):
         if embedded != (self.frontend.vocabulary is not None):
             wanted = "a" if embedded else "no"
             raise ValueError(f"{self.preprocess.modality} needs {wanted} frontend.vocabulary")
+        if isinstance(self.preprocess, SpellingConfig):
+            needed = self.preprocess.tokens
+            if self.frontend.vocabulary != needed:
+                raise ValueError(f"these letters need frontend.vocabulary = {needed}")
         if self.encoder.window and EDGES in self.preprocess.inputs:
             raise ValueError("a graph has no window; leave encoder.window out")
         return self
@@ -240,13 +275,14 @@ class TrainConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     average: Fraction = Field(default=0.0, description="decay of the weights' moving average")
     label_smoothing: Fraction = 0.0
+    consistency: float = Field(default=0.0, ge=0, description="weight of what two passes differ in")
     train_embeddings: bool = True
     choose: str = Field(default="exact_match", description="the metric on dev to keep weights by")
     seed: int = 0
 
 
 class AugmentConfig(Config):
-    """Changes made to training examples: the first two to sentences, the next four to sounds."""
+    """Changes made to training examples: two to sentences, four to sounds, one to images."""
 
     exchange: Fraction = Field(default=0.0, description="P(a slot's value is replaced by another)")
     surface: Fraction = Field(default=0.0, description="P(a sentence is punctuated as typed text)")
@@ -254,6 +290,7 @@ class AugmentConfig(Config):
     tempo: Fraction = Field(default=0.0, description="the same, with the pitch left as it is")
     colour_db: float = Field(default=0.0, ge=0, description="deviation of a frequency response")
     noise: Fraction = Field(default=0.0, description="P(white noise is added to a sound)")
+    warp: float = Field(default=0.0, ge=0, description="how far an image is bent; 1: as by hands")
     copies: int = Field(default=0, ge=0, description="after so many epochs, again; 0: always new")
 
 

@@ -1,5 +1,6 @@
 """An input of a request -> what the model's preprocessor takes."""
 
+import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,10 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+import model.preprocess.graph as graphs
+from model.config import ImageConfig, SpeechConfig
 from model.errors import InputError
-from service.schemas import Input, Vectors, Words
+from model.preprocess.audio import decode, resample
+from model.preprocess.image_file import read_image
+from model.preprocess.speech import POSITIONS_A_SECOND
+from service.schemas import Audio, Graph, Image, Input, Vectors, Words
 
-Source = Any  # of text: the text, or its words
+Source = Any  # see the modality's preprocessor; of text: the text, or its words
 
 
 class Taken(NamedTuple):
@@ -18,38 +24,30 @@ class Taken(NamedTuple):
 
     told: of them, in an error.
     kinds: of the request's inputs.
-    read: one of them -> what the preprocessor encodes. Raises InputError.
+    read: with the modality's config and the most positions, one of them -> what the preprocessor
+        encodes. Raises InputError.
     """
 
     told: str
     kinds: tuple[type, ...]
-    read: Callable[[Any], Source]
+    read: Callable[[Any, int, Any], Source]
 
 
-TAKEN: Mapping[str, Taken] = {
-    "text": Taken(
-        'text or {"words": [...]}',
-        (str, Words),
-        lambda given: given.words if isinstance(given, Words) else given,
-    ),
-    "vectors": Taken(
-        '{"vectors": [[...], ...]}',
-        (Vectors,),
-        lambda given: _read_rows(given.vectors),
-    ),
-}
+def read_input(config: Any, max_length: int, given: Input) -> Source:
+    """What the preprocessor encodes.
 
-
-def read_input(modality: str, given: Input) -> Source:
-    """What the preprocessor of that modality encodes.
+    Args:
+        config: the model's `PreprocessConfig`.
+        max_length: most positions of an input.
+        given: the input.
 
     Raises:
         InputError: the model takes other inputs, or it cannot be read.
     """
-    taken = TAKEN[modality]
+    taken = TAKEN[config.modality]
     if not isinstance(given, taken.kinds):
         raise InputError(f"this model takes {taken.told}")
-    return taken.read(given)
+    return taken.read(config, max_length, given)
 
 
 def size_of(given: Input | Source) -> int:
@@ -64,9 +62,47 @@ def size_of(given: Input | Source) -> int:
     return sum(map(len, given)) if isinstance(given, list) else len(given)
 
 
-def _read_rows(rows: list[list[float]]) -> NDArray[np.float64]:
+def _read_text(_: object, __: int, given: str | Words) -> Source:
+    return given.words if isinstance(given, Words) else given
+
+
+def _read_audio(config: SpeechConfig, max_length: int, given: Audio) -> Source:
+    samples, rate = decode(_read_bytes(given.audio), max_length / POSITIONS_A_SECOND)
+    return resample(samples, rate, config.rate)
+
+
+def _read_image(config: ImageConfig, _: int, given: Image) -> Source:
+    return read_image(_read_bytes(given.image), config.rows, config.columns)
+
+
+def _read_graph(_: object, __: int, given: Graph) -> Source:
+    return graphs.Graph(_read_rows(given.nodes, "node"), given.edges)
+
+
+def _read_vectors(_: object, __: int, given: Vectors) -> Source:
+    return _read_rows(given.vectors, "vector")
+
+
+def _read_bytes(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise InputError(f"not base64: {error}") from error
+
+
+def _read_rows(rows: list[list[float]], name: str) -> NDArray[np.float64]:
     width = len(rows[0])
     for index, row in enumerate(rows):
         if len(row) != width:
-            raise InputError(f"vector {index} has {len(row)} numbers, the first {width}")
+            raise InputError(f"{name} {index} has {len(row)} numbers, the first has {width}")
     return np.array(rows, np.float64)
+
+
+TAKEN: Mapping[str, Taken] = {
+    "text": Taken('text or {"words": [...]}', (str, Words), _read_text),
+    "spelling": Taken("text: one word", (str,), _read_text),
+    "speech": Taken('{"audio": "..."}, a WAV, FLAC or Ogg file in base64', (Audio,), _read_audio),
+    "image": Taken('{"image": "..."}, a PNG or JPEG file in base64', (Image,), _read_image),
+    "graph": Taken('{"nodes": [[...]], "edges": [[0, 1], ...]}', (Graph,), _read_graph),
+    "vectors": Taken('{"vectors": [[...], ...]}', (Vectors,), _read_vectors),
+}

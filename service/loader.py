@@ -7,7 +7,7 @@ from service.predictor import Predictor
 from service.scheduler import Scheduler, give_way
 from service.settings import Settings
 from service.telemetry import Metrics
-from service.tokenizer import load_tokenizer
+from service.tokenizer import load_preprocessor
 
 
 def load_bundle(
@@ -34,7 +34,7 @@ def load_bundle(
         DeviceError: the device cannot be used.
     """
     manifest = read_manifest(folder)
-    preprocessor = load_tokenizer(folder, manifest)
+    preprocessor = load_preprocessor(folder, manifest)
     if nice:
         give_way(nice)
     return Predictor(folder, manifest, preprocessor, settings, threads, metrics, scheduler)

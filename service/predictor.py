@@ -10,7 +10,6 @@ from export.sample import extreme
 from model.config import HeadKind
 from model.preprocess.batch import Encoded, pad
 from model.preprocess.modalities import Preprocessor
-from model.preprocess.text import TextPreprocessor
 from service.answers import Answer, Result
 from service.attention.encoding import to_json
 from service.attention.positions import name_positions
@@ -33,8 +32,8 @@ from service.session import Session, choose_graph
 from service.settings import Settings
 from service.telemetry import Metrics
 
-# A GPU is as fast with thousands of positions as with few; more would be copied than is asked for,
-# where one of many long inputs asks for attention.
+# Thousands fill a GPU. Not more: where one of many long inputs asks for attention, that of the
+# whole batch is copied.
 BATCH_POSITIONS: dict[Device, int] = {"cpu": 512, "cuda": 4096}
 
 
@@ -78,7 +77,9 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
-        tokens = preprocessor.tokens if isinstance(preprocessor, TextPreprocessor) else 0
+        tokens = getattr(
+            preprocessor, "tokens", 0
+        )  # that there are in its vocabulary, if it has one
         self._session = Session(
             folder,
             manifest,
@@ -195,7 +196,7 @@ class Predictor:
         await self._batcher.close()
 
     def _read(self, given: Input) -> Source:
-        return read_input(self.manifest.preprocess.modality, given)
+        return read_input(self.manifest.preprocess, self.manifest.max_length, given)
 
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()

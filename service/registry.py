@@ -70,11 +70,8 @@ class Registry:
         find_devices(self._settings.device)  # what is wrong with it is known before any bundle is
         found, default = self._bundles.scan(), self._settings.default_model
         self.withheld.update(withheld)
-        predictors = {
-            name: self._build(name, bundle.folder)
-            for name, bundle in found.items()
-            if name not in withheld
-        }
+        wanted = [name for name in found if name not in withheld]
+        predictors = {name: self._build(name, found[name].folder) for name in wanted}
         if default is not None and default not in predictors.keys() | withheld:
             raise BundleError(f"the default model {default} is not among {list(predictors)}")
         self._serve(predictors)

@@ -132,7 +132,7 @@ class Heads:
                 if isinstance(encoded, EncodedText):
                     labels, spans = label_words(source, encoded, decoder, decoded)
                 else:
-                    labels, spans = label_positions(preprocessor, decoder, decoded), []
+                    labels, spans = label_positions(encoded, preprocessor, decoder, decoded), []
                 result["labels"][name] = labels
                 if decoder.bio:
                     result.setdefault("spans", {})[name] = spans
@@ -215,15 +215,15 @@ def label_words(
 
 
 def label_positions(
-    preprocessor: Preprocessor, decoder: TokenDecoder, decoded: Decoded
+    encoded: Encoded, preprocessor: Preprocessor, decoder: TokenDecoder, decoded: Decoded
 ) -> list[Label]:
     """A label for every position, where an input has no words."""
     return [
         cast(
             Label,
-            {**place_position(preprocessor, index), "label": decoder.labels[label], "score": score},
+            {**place_position(preprocessor, at), "label": decoder.labels[label], "score": score},
         )
-        for index, (label, score) in enumerate(zip(decoded.labels, decoded.scores, strict=True))
+        for at, label, score in zip(encoded.labelled, decoded.labels, decoded.scores, strict=True)
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.bundle import Manifest, read_file, read_manifest
+from export.bundle import Manifest, Precision, attention_names, read_file, read_manifest
 from export.runtime import Runner
 from model.data.augment import typed_copy
 from model.data.examples import Example, Splits
@@ -19,6 +19,7 @@ from model.preprocess.text import TextPreprocessor, split_words
 
 ROOT = Path(__file__).parent.parent
 BUNDLES = sorted(path.parent for path in (ROOT / "bundles").glob("*/manifest.json"))
+FP16_ROUNDING = 0.02  # of a logit
 TYPED_LOSS = 0.01  # of any metric, on cased, punctuated and contracted text
 
 needs_data = pytest.mark.skipif("REGARD_DATA" not in os.environ, reason="REGARD_DATA is not set")
@@ -32,9 +33,9 @@ def data() -> Splits:
 
 
 @cache
-def runner(folder: Path) -> Runner:
+def runner(folder: Path, precision: Precision = "int8") -> Runner:
     manifest = read_manifest(folder)
-    graph = read_file(manifest, folder, manifest.graphs["int8"].file)
+    graph = read_file(manifest, folder, manifest.graphs[precision].file)
     return Runner(graph, [head.name for head in manifest.heads], threads=1)
 
 
@@ -43,9 +44,11 @@ def preprocessor(manifest: Manifest, folder: Path) -> TextPreprocessor:
     return TextPreprocessor(tokenizer, manifest.max_length)
 
 
-def measure(folder: Path, examples: list[Example]) -> dict[str, float]:
-    manifest = read_manifest(folder)
-    return evaluate(runner(folder), preprocessor(manifest, folder), manifest.heads, examples)
+def measure(
+    folder: Path, examples: list[Example], precision: Precision = "int8"
+) -> dict[str, float]:
+    manifest, run = read_manifest(folder), runner(folder, precision)
+    return evaluate(run, preprocessor(manifest, folder), manifest.heads, examples)
 
 
 def test_both_models_are_shipped() -> None:
@@ -93,6 +96,33 @@ def test_int8_is_as_accurate_on_the_test_split_as_its_manifest_says(folder: Path
 
 @needs_data
 @each_bundle
+def test_fp16_is_as_accurate_on_dev_as_its_manifest_says(folder: Path) -> None:
+    claimed = read_manifest(folder).graphs["fp16"].dev
+    assert measure(folder, data().dev, "fp16") == pytest.approx(claimed, abs=0.002)
+
+
+@each_bundle
+def test_fp16_answers_as_int8_does_and_alone_as_in_a_batch_within_rounding(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    encoder, run = preprocessor(manifest, folder), runner(folder, "fp16")
+    items = [encoder.encode_text(example) for example in manifest.examples]
+    longer = encoder.encode_words(["a"] * 38)
+    names = [*run.outputs, *attention_names(manifest.attention.layers)]
+    together = run.run(pad([*items, longer]), names)
+    for row, item in enumerate(items):
+        alone, int8, n = run(pad([item])), runner(folder)(pad([item])), item.length
+        assert np.abs(together["slots"][row, :n] - alone["slots"][0]).max() < FP16_ROUNDING
+        assert np.abs(together["intent"][row] - alone["intent"][0]).max() < FP16_ROUNDING
+        assert alone["intent"].argmax() == int8["intent"].argmax()
+        assert (alone["slots"].argmax(-1) == int8["slots"].argmax(-1)).mean() > 0.8
+        for name in attention_names(manifest.attention.layers):
+            weights = together[name][row, :, :n]
+            assert np.abs(weights.sum(-1) - 1).max() < 1e-3
+            assert (weights[:, :, n:] == 0).all()
+
+
+@needs_data
+@each_bundle
 def test_typed_text_costs_at_most_a_point(folder: Path) -> None:
     plain = read_manifest(folder).test
     for name, value in measure(folder, typed_copy(data().test, "slots")).items():
@@ -112,12 +142,12 @@ def test_every_test_utterance_answers_alone_as_in_any_batch_bit_for_bit(folder: 
     manifest, run = read_manifest(folder), runner(folder)
     encoder = preprocessor(manifest, folder)
     items = [encoder.encode(e.source) for e in data().test]
-    alone = [run(*pad([item])) for item in items]
+    alone = [run(pad([item])) for item in items]
     order = np.random.default_rng(0).permutation(len(items))
     for start in range(0, len(order), 16):
         chosen = order[start : start + 16]
         longer = encoder.encode_words(["a"] * (38 + start % 7))  # what the others are padded to
-        together = run(*pad([*(items[i] for i in chosen), longer]))
+        together = run(pad([*(items[i] for i in chosen), longer]))
         for row, i in enumerate(chosen):
             assert (together["slots"][row, : items[i].length] == alone[i]["slots"][0]).all()
             assert (together["intent"][row] == alone[i]["intent"][0]).all()

@@ -64,9 +64,9 @@ class SpeechPreprocessor:
         energies = self._energies(source.astype(np.float32), length * HOP)
         return EncodedVectors({"vectors": self._stacked(_normalised(energies))})
 
-    def place(self, first: int, last: int) -> Place:
-        """Seconds, from the first one's start to the last one's end."""
-        return {"start_s": first / POSITIONS_A_SECOND, "end_s": (last + 1) / POSITIONS_A_SECOND}
+    def place(self, start: int, end: int) -> Place:
+        """From the start of the first position to the end of the last."""
+        return {"start_s": start / POSITIONS_A_SECOND, "end_s": end / POSITIONS_A_SECOND}
 
     def _energies(self, samples: Floats, frames: int) -> Floats:
         """(n,) -> (frames, mels), each frame around the middle of its 10 ms."""

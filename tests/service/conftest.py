@@ -14,9 +14,9 @@ from export.bundle import (
     AttentionInfo,
     Graph,
     Manifest,
-    Tensor,
-    attention_names,
     describe_file,
+    inputs_of,
+    outputs_of,
     write_manifest,
 )
 from export.quantize import to_int8
@@ -27,7 +27,6 @@ from model.config import (
     FrontendConfig,
     HeadConfig,
     ModelConfig,
-    TextConfig,
 )
 from model.data.examples import Example
 from model.network import Network
@@ -106,17 +105,10 @@ class Client:
         self.runner.close()
 
 
-def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) -> Network:
+def write_bundle(folder: Path, config: ModelConfig, tokenizer: str = "") -> Network:
     """Write an untrained network as a bundle named as the folder."""
     torch.manual_seed(3)
-    rows = TextPreprocessor(tokenizer, MAX_LENGTH).tokenizer.get_vocab_size()
-    network = Network(
-        ModelConfig(
-            frontend=FrontendConfig(vocabulary=rows, max_length=MAX_LENGTH),
-            encoder=EncoderConfig(layers=LAYERS, heads=HEADS, d_model=20, d_hidden=37),
-            heads=heads,
-        )
-    ).eval()
+    network = Network(config).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)  # so that answers differ from input to input
     return save_bundle(folder, network, tokenizer)
@@ -124,34 +116,25 @@ def write_bundle(folder: Path, heads: tuple[HeadConfig, ...], tokenizer: str) ->
 
 def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
     """Write a network as a bundle named as the folder, in fp32 and int8."""
-    config, heads = network.config, network.config.heads
-    attention = AttentionInfo(layers=config.encoder.layers, heads=config.encoder.heads)
+    config = network.config
     folder.mkdir()
     graph = to_onnx(network, folder / "model.fp32.onnx")
     (folder / "model.int8.onnx").write_bytes(to_int8(graph).SerializeToString())
-    (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
-    axes = {"token": ("batch", "length"), "sequence": ("batch",)}
-    outputs = [
-        *((head.name, (*axes[head.kind], len(head.labels))) for head in heads),
-        *(
-            (name, ("batch", attention.heads, "length", "length"))
-            for name in attention_names(attention.layers)
-        ),
-    ]
+    if tokenizer:
+        (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
+    encoder = config.encoder
+    attention = AttentionInfo(layers=encoder.layers, heads=encoder.heads, window=encoder.window)
     manifest = Manifest(
         name=folder.name,
         version="7",
         description="For tests",
         license="Apache-2.0",
-        preprocess=TextConfig(),
-        heads=heads,
+        preprocess=config.preprocess,
+        heads=config.heads,
         attention=attention,
         max_length=config.frontend.max_length,
-        inputs=(
-            Tensor(name="token_ids", dtype="int64", axes=("batch", "length")),
-            Tensor(name="valid", dtype="bool", axes=("batch", "length")),
-        ),
-        outputs=tuple(Tensor(name=name, dtype="float32", axes=axes) for name, axes in outputs),
+        inputs=inputs_of(config.preprocess),
+        outputs=outputs_of(config.heads, attention, config.preprocess),
         graphs={
             "fp32": Graph(file="model.fp32.onnx", parity=1e-6, dev={"slots_f1": 0.25}),
             "int8": Graph(file="model.int8.onnx", parity=0.1, dev={"slots_f1": 0.125}),
@@ -167,6 +150,15 @@ def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
     return network
 
 
+def text_model(heads: tuple[HeadConfig, ...], tokenizer: str) -> ModelConfig:
+    rows = TextPreprocessor(tokenizer, MAX_LENGTH).tokenizer.get_vocab_size()
+    return ModelConfig(
+        frontend=FrontendConfig(vocabulary=rows, max_length=MAX_LENGTH),
+        encoder=EncoderConfig(layers=LAYERS, heads=HEADS, d_model=20, d_hidden=37),
+        heads=heads,
+    )
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The bundles `tagger` (one token head, not BIO) and `tiny` (slots and intent).
@@ -175,8 +167,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """
     folder = tmp_path_factory.mktemp("bundles")
     tokenizer = train_tokenizer([Example(source=tuple(SENTENCE.split()), targets={})], 97)
-    write_bundle(folder / "tagger", (TAGS,), tokenizer)
-    network = write_bundle(folder / "tiny", (SLOTS, INTENT), tokenizer)
+    write_bundle(folder / "tagger", text_model((TAGS,), tokenizer), tokenizer)
+    network = write_bundle(folder / "tiny", text_model((SLOTS, INTENT), tokenizer), tokenizer)
     preprocessor = TextPreprocessor(tokenizer, MAX_LENGTH)
     return SimpleNamespace(folder=folder, network=network, preprocessor=preprocessor)
 

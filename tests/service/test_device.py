@@ -1,11 +1,13 @@
 """What models run on: as set, as there is, and as their bundles allow."""
 
+import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import onnxruntime
 import pytest
 
 from export.bundle import BundleError, Manifest, read_manifest
@@ -91,6 +93,73 @@ def test_a_bundle_without_such_a_graph_is_refused(tiny, has, wanted, devices, to
 
 def test_what_is_installed_here_has_no_cuda() -> None:
     assert "has no CUDA; uninstall it and install onnxruntime-gpu" in what_cuda_lacks()
+
+
+class Driver:
+    """Answers as NVIDIA's does."""
+
+    def __init__(self, code: int, devices: int):
+        self.code, self.devices = code, devices
+
+    def cuInit(self, flags: int) -> int:
+        return self.code
+
+    def cuDeviceGetCount(self, count) -> int:
+        count._obj.value = self.devices
+        return 0
+
+
+TOLD = "Failed to load libcublas.so.13: libcublas.so.13: cannot open shared object file\nPlease see"
+TOO_OLD = "cuda_call.cc:154\nCUDA failure 35: CUDA driver version is insufficient ; GPU=-1 ; host=x"
+
+
+@pytest.mark.parametrize(
+    ("driver", "told", "raised", "lacks"),
+    [
+        (None, "", "", "there is no NVIDIA driver (libcuda.so.1: "),
+        (Driver(100, 0), "", "", "the NVIDIA driver finds no GPU (error 100); see what nvidia-smi"),
+        (
+            Driver(0, 0),
+            "",
+            "",
+            "the NVIDIA driver finds no GPU (error 0); see what nvidia-smi says",
+        ),
+        (
+            Driver(0, 1),
+            TOLD,
+            "CUDA Provider not available",
+            "onnxruntime cannot use the GPU: libcublas.so.13 cannot be loaded; it needs CUDA 13.0",
+        ),
+        (
+            Driver(0, 1),
+            "",
+            TOO_OLD,
+            "onnxruntime cannot use the GPU: CUDA failure 35: CUDA driver version is insufficient;",
+        ),
+        (
+            Driver(0, 1),
+            "",
+            "who\nknows",
+            "onnxruntime cannot use the GPU: who knows; it needs CUDA",
+        ),
+    ],
+)
+def test_what_is_missing_for_cuda_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys, driver, told: str, raised: str, lacks: str
+) -> None:
+    def allocate(*_: object) -> None:
+        raise RuntimeError(raised)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print(told))
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0")
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_numpy", allocate)
+    if driver is not None:
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
+    found = what_cuda_lacks()
+    assert found.startswith(lacks)
+    assert found.isprintable()
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("command", [("serve",), ("serve", "--workers", "2"), ("predict", "tiny")])

@@ -2,35 +2,22 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.environments import install
 from tests.service.conftest import torch_outputs
 
 HERE = Path(__file__).parent
-PINS = HERE / "kserve.txt"
 
 
 @pytest.fixture(scope="module")
-def python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter of that environment, which is made once and kept in pytest's cache."""
-    folder = request.config.cache.mkdir("kserve")
-    interpreter, done = folder / "bin" / "python", folder / "installed.txt"
-    if not done.exists() or done.read_text() != PINS.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [interpreter, "-m", "pip", "install", "--quiet", "--no-deps", "-r", PINS]
-        subprocess.run(pip, check=True)
-        done.write_text(PINS.read_text())
-    return interpreter
-
-
-@pytest.fixture(scope="module")
-def found(python: Path, url: str) -> dict[str, Any]:
+def found(request: pytest.FixtureRequest, url: str) -> dict[str, Any]:
     """What its client got."""
+    python = install(request.config.cache, HERE / "kserve.txt") / "python"
     command = [python, HERE / "kserve_client.py", url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
