@@ -106,12 +106,12 @@ def evaluate(
     record: Annotated[bool, typer.Option(help="Write them into the manifest, as `test`.")] = False,
 ) -> None:
     """Print the metrics of a bundle on its data set, as JSON."""
-    from export.bundle import read_file, read_manifest, write_manifest
+    from export.bundle import TOKENIZER, read_file, read_manifest, write_manifest
     from export.runtime import Runner
     from model.data.augment import typed_copy
     from model.data.files import read_splits
     from model.evaluate import evaluate as run
-    from model.preprocess.text import TextPreprocessor
+    from model.preprocess.modalities import make_preprocessor
 
     manifest = read_manifest(bundle)
     if precision not in manifest.graphs:
@@ -123,9 +123,11 @@ def evaluate(
         head = next(head.name for head in manifest.heads if head.kind == "token")
         examples = typed_copy(examples, head)
     graph = read_file(manifest, bundle, manifest.graphs[precision].file)
-    tokenizer = read_file(manifest, bundle, "tokenizer.json").decode()
     runner = Runner(graph, [head.name for head in manifest.heads])
-    preprocessor = TextPreprocessor(tokenizer, manifest.max_length)
+    tokenizer = ""
+    if TOKENIZER in manifest.files:
+        tokenizer = read_file(manifest, bundle, TOKENIZER).decode()
+    preprocessor = make_preprocessor(manifest.preprocess, manifest.max_length, tokenizer)
     metrics = run(runner, preprocessor, manifest.heads, examples)
     prefix = "typed." if typed else ""
     rounded = {f"{prefix}{name}": round(value, 4) for name, value in metrics.items()}
