@@ -33,11 +33,8 @@ class Distorter:
 
     def __call__(self, example: Example, rng: random.Random) -> Example:
         """A changed copy of the example."""
-        draw, config, samples = (
-            np.random.default_rng(rng.getrandbits(64)),
-            self.config,
-            example.source,
-        )
+        draw = np.random.default_rng(rng.getrandbits(64))
+        config, samples = self.config, example.source
         samples = faster(samples, np.exp(draw.uniform(-config.pitch, config.pitch)))
         samples = quicker(samples, np.exp(draw.uniform(-config.tempo, config.tempo)))
         samples = coloured(samples, draw.normal(0, config.colour_db, WAVES))

@@ -19,7 +19,7 @@ FRAMES_A_SECOND = 100
 HOP = 2  # frames from one position to the next
 POSITIONS_A_SECOND = FRAMES_A_SECOND // HOP
 WINDOW_S = 0.025
-LOUDEST = 65_536.0  # 16-bit samples that nobody scaled are welcome; infinity is not
+LOUDEST = 16.0  # full scale is 1; sound files of floats may go beyond it
 AROUND_S = 1.5  # before and after: their loudness is taken as 1, and what is heard of them as 0
 LOWEST_HZ = 100  # mains hum and rumble say nothing
 FLOOR = 1e-4  # of that loudness: what is softer counts as silence
@@ -60,7 +60,7 @@ class SpeechPreprocessor:
                 f"{self.max_length / POSITIONS_A_SECOND:.1f} s are allowed"
             )
         if not np.abs(source).max() <= LOUDEST:
-            raise InputError(f"every sample must be a number from -{LOUDEST:.0f} to {LOUDEST:.0f}")
+            raise InputError(f"every sample must be a number from -{LOUDEST:g} to {LOUDEST:g}")
         energies = self._energies(source.astype(np.float32), length * HOP)
         return EncodedVectors({"vectors": self._stacked(_normalised(energies))})
 
@@ -110,10 +110,10 @@ def _normalised(energies: Floats) -> Floats:
     frame counts for how far it is heard, so that silence changes nothing.
     """
     loudness = energies.mean(axis=1, keepdims=True)
-    level = _moving_mean(loudness) + np.float32(SILENCE)
+    level = np.maximum(_moving_mean(loudness), np.float32(SILENCE))
     heard = loudness / (loudness + SOFT * level)
     logs = np.log10(energies / level + np.float32(FLOOR))
-    return logs - _moving_mean(heard * logs) / (_moving_mean(heard) + np.float32(SILENCE))
+    return logs - _moving_mean(heard * logs) / np.maximum(_moving_mean(heard), np.float32(SILENCE))
 
 
 def _moving_mean(values: Floats) -> Floats:

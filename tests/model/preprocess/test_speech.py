@@ -40,7 +40,7 @@ def direct(samples: np.ndarray, config: SpeechConfig) -> np.ndarray:
         spectrum = np.abs(dft @ (piece * window)) ** 2 / (np.square(window).sum() * fft / 2)
         energies.append(spectrum @ filters)
     energies = np.array(energies)
-    level, loudness = energies.mean() + 1e-11, energies.mean(axis=1)
+    level, loudness = max(energies.mean(), 1e-11), energies.mean(axis=1)
     heard = loudness / (loudness + 0.1 * level)
     logs = np.log10(energies / level + 1e-4)
     logs -= sum(weight * row for weight, row in zip(heard, logs, strict=True)) / heard.sum()
@@ -89,7 +89,7 @@ def test_a_tone_is_loudest_in_the_filter_of_its_frequency():
         assert loudest == filters[round(hertz * 512 / 8000)].argmax()
 
 
-@pytest.mark.parametrize("gain", [1e-2, 30.0, 32768.0])
+@pytest.mark.parametrize("gain", [1e-2, 0.2, 10.0])
 def test_loudness_does_not_matter(preprocessor, gain):
     samples = noise(4000)
     louder = vectors(preprocessor, samples * np.float32(gain))
@@ -103,6 +103,11 @@ def test_a_word_in_a_long_recording_is_what_it_is_alone(preprocessor):
     alone = vectors(preprocessor, np.concatenate([silence, word, silence]))
     among = vectors(preprocessor, np.concatenate([others, silence, word, silence, others]))
     np.testing.assert_allclose(among[300:325], alone[200:225], atol=1e-4)
+
+
+def test_silence_after_a_loud_sound_is_still_silence(preprocessor):
+    samples = np.concatenate([noise(80_000) * 100, np.zeros(30_000, np.float32)]).clip(-16, 16)
+    assert (vectors(preprocessor, samples)[-40:] == -4).all()
 
 
 def test_silence_is_a_recording_too(preprocessor):
@@ -131,7 +136,7 @@ def test_a_recording_may_be_as_long_as_the_network_takes(preprocessor):
 
 
 @pytest.mark.parametrize(
-    "samples", [[], [[0.1, 0.2]], [0.1, np.nan], [0.1, np.inf], [-np.inf], [0, 70_000.0]]
+    "samples", [[], [[0.1, 0.2]], [0.1, np.nan], [0.1, np.inf], [-np.inf], [0, 16.1]]
 )
 def test_what_is_no_recording_is_refused(preprocessor, samples):
     with pytest.raises(InputError, match="sample"):
