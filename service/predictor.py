@@ -25,6 +25,7 @@ from service.inflight import InFlight
 from service.inputs import Source, read_input
 from service.limits import check_attention, check_inputs, check_positions, locate
 from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, call
+from service.raw import Raw, check_raw
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options
@@ -77,9 +78,7 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
-        tokens = getattr(
-            preprocessor, "tokens", 0
-        )  # that there are in its vocabulary, if it has one
+        self._tokens = getattr(preprocessor, "tokens", 0)  # of its vocabulary, if it has one
         self._session = Session(
             folder,
             manifest,
@@ -87,7 +86,7 @@ class Predictor:
             self.device,
             threads,
             max_batch_positions,
-            tokens,
+            self._tokens,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
@@ -165,7 +164,7 @@ class Predictor:
         """What all heads give, for all inputs or for none; and what the inputs became.
 
         Args:
-            inputs: what the preprocessor takes; or one text.
+            inputs: what the preprocessor takes, the bytes of files, or `Raw`; or one text.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
             encode_text: see `encode`.
@@ -180,7 +179,7 @@ class Predictor:
             given = inputs if many else [inputs]
             large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
             _, encoded = await call(
-                large, encode, given, many, _as_it_is, self.preprocessor, encode_text
+                large, encode, given, many, self._take, self.preprocessor, encode_text
             )
             views, _ = await call(large, self._look, attention, encoded, many)
             _, outputs = await self._compute(encoded, views, raw, caller)
@@ -195,8 +194,13 @@ class Predictor:
         await self.in_flight.wait_idle()
         await self._batcher.close()
 
-    def _read(self, given: Input) -> Source:
+    def _read(self, given: Input | bytes) -> Source:
         return read_input(self.manifest.preprocess, self.manifest.max_length, given)
+
+    def _take(self, given: Source) -> Source:
+        if isinstance(given, Raw):
+            return check_raw(given, self.manifest, self._tokens)
+        return self._read(given) if isinstance(given, bytes) else given
 
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()
@@ -285,7 +289,3 @@ class Predictor:
             positions = name_positions(source, query.encoded, asked, self.preprocessor)
             result["attention"] = query.view.describe(positions)
         return result
-
-
-def _as_it_is(source: Source) -> Source:
-    return source
