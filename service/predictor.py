@@ -20,7 +20,7 @@ from service.caller import Caller
 from service.cost import calibrate
 from service.device import find_devices
 from service.encode import EncodeText, encode
-from service.errors import MissingHead, Overloaded
+from service.errors import InvalidInput, MissingHead, Overloaded
 from service.inflight import InFlight
 from service.inputs import Source, read_input
 from service.limits import check_attention, check_inputs, check_positions, locate
@@ -78,6 +78,7 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
+        self._of_numbers = any(tensor.dtype == "float32" for tensor in manifest.inputs)
         self._tokens = getattr(preprocessor, "tokens", 0)  # of its vocabulary, if it has one
         self._session = Session(
             folder,
@@ -141,7 +142,7 @@ class Predictor:
             sources, encoded = await call(large, encode, given, many, self._read, self.preprocessor)
             views, numbers = await call(large, self._look, attention, encoded, many)
             large |= apart is None and numbers > LOOP_FLOATS
-            queries, outputs = await self._compute(encoded, views, False, caller)
+            queries, outputs = await self._compute(encoded, views, False, many, caller)
             started_s = time.perf_counter()
             asked = (sources, queries, outputs, kinds, options, apart)
             results = await call(large, self._results, *asked)
@@ -182,7 +183,7 @@ class Predictor:
                 large, encode, given, many, self._take, self.preprocessor, encode_text
             )
             views, _ = await call(large, self._look, attention, encoded, many)
-            _, outputs = await self._compute(encoded, views, raw, caller)
+            _, outputs = await self._compute(encoded, views, raw, many, caller)
             return list(zip(encoded, outputs, strict=True))
 
     def overload(self) -> Overloaded | None:
@@ -212,13 +213,23 @@ class Predictor:
         encoded: list[Encoded],
         views: Sequence[View | None],
         raw: bool,
+        many: bool,
         caller: Caller,
     ) -> tuple[list[Query], list[Outputs]]:
         queries = [
             Query(item, item.length, view, raw) for item, view in zip(encoded, views, strict=True)
         ]
         caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
-        return queries, await self._batcher.submit(queries, caller)
+        outputs = await self._batcher.submit(queries, caller)
+        if self._of_numbers:
+            self._check_finite(outputs, many)
+        return queries, outputs
+
+    def _check_finite(self, outputs: Sequence[Outputs], many: bool) -> None:
+        for index, output in enumerate(outputs):
+            if not output.finite:
+                message = "its numbers are too large: what the model makes of them is not finite"
+                raise InvalidInput([{"loc": locate(index, many), "message": message}])
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
         if kinds and self._heads.kinds.isdisjoint(kinds):

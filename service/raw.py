@@ -57,8 +57,8 @@ def check_raw(raw: Raw, manifest: Manifest, tokens: int) -> Raw:
 
 
 def _check_edges(edges: NDArray[np.int64], length: int, allowed: int) -> None:
-    if len(edges) > allowed:
-        raise InputError(f"{len(edges)} edges; at most {allowed} are allowed")
+    if not 0 < len(edges) <= allowed:
+        raise InputError(f"{len(edges)} edges; 1 to {allowed} are allowed")
     strange = ((edges < 0) | (edges >= length)).any(axis=1)
     if strange.any():
         first = int(strange.argmax())

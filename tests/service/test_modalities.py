@@ -93,6 +93,19 @@ def test_attention_is_laid_out_as_rows_of_all_positions(served: SimpleNamespace,
         np.testing.assert_allclose(np.array(result["attention"]["weights"]).sum(-1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"beam_width": 4}])
+def test_numbers_that_a_network_cannot_add_up_are_told(
+    served: SimpleNamespace, options: dict[str, int]
+) -> None:
+    rows = [[3.4e38, -3.4e38, 1e38, 3.4e38, 1.0]] * 3
+    for name, large in (("vectors", {"vectors": rows}), ("graph", {"nodes": rows})):
+        inputs = [cases(name)[0][0], large]
+        request = {"model": name, "inputs": inputs, "options": options}
+        response = served.client.post("/v1/predict", request)
+        assert response.status_code == 422
+        assert "inputs.1: its numbers are too large" in response.json()["detail"]
+
+
 def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
     def first(name: str) -> list[dict[str, Any]]:
         request = {"model": name, "inputs": cases(name)[0][0]}
