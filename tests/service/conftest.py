@@ -186,6 +186,14 @@ def modalities(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
+def sources(modalities: SimpleNamespace) -> Iterator[Client]:
+    """A client of the app that serves them."""
+    made = Client(Settings(bundles=str(modalities.folder), precision="fp32", threads=1))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
 def make_client(tiny: SimpleNamespace) -> Iterator[Callable[..., Client]]:
     """make_client(**settings) -> a client of a new app, closed at the end."""
     clients: list[Client] = []

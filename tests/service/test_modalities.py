@@ -1,7 +1,5 @@
 """Every modality and every kind of head, by way of HTTP, against the network itself."""
 
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,17 +8,7 @@ import torch
 
 from model.ctc import greedy
 from model.network import Network
-from service.settings import Settings
-from tests.service.conftest import Client
 from tests.service.modalities import KINDS, MODALITIES, RATE, cases, run, sound
-
-
-@pytest.fixture(scope="module")
-def served(modalities: SimpleNamespace) -> Iterator[SimpleNamespace]:
-    """client; networks by name."""
-    client = Client(Settings(bundles=str(modalities.folder), precision="fp32", threads=1))
-    yield SimpleNamespace(client=client, networks=modalities.networks)
-    client.close()
 
 
 def dense(network: Network, encoded: Any, weights: torch.Tensor) -> np.ndarray:
@@ -40,10 +28,10 @@ def dense(network: Network, encoded: Any, weights: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_every_head_answers_as_the_network_does(served: SimpleNamespace, name: str) -> None:
-    network, given = served.networks[name], cases(name)
+def test_every_head_answers_as_the_network_does(sources, modalities, name: str) -> None:
+    network, given = modalities.networks[name], cases(name)
     request = {"model": name, "inputs": [asked for asked, _ in given], "options": {"top_k": 4}}
-    answer = served.client.ask("/v1/predict", request)
+    answer = sources.ask("/v1/predict", request)
     for (_, source), result in zip(given, answer["results"], strict=True):
         encoded, output = run(network, source)
         logits = {head: values[0] for head, values in output.logits.items()}
@@ -63,11 +51,11 @@ def test_every_head_answers_as_the_network_does(served: SimpleNamespace, name: s
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_an_answer_is_the_same_alone_and_among_others(served: SimpleNamespace, name: str) -> None:
+def test_an_answer_is_the_same_alone_and_among_others(sources, name: str) -> None:
     asked = [request for request, _ in cases(name)]
-    together = served.client.ask("/v1/predict", {"model": name, "inputs": asked})["results"]
+    together = sources.ask("/v1/predict", {"model": name, "inputs": asked})["results"]
     for one, expected in zip(asked, together, strict=True):
-        (alone,) = served.client.ask("/v1/predict", {"model": name, "inputs": one})["results"]
+        (alone,) = sources.ask("/v1/predict", {"model": name, "inputs": one})["results"]
         assert alone["labels"]["part"] == [
             entry | {"score": pytest.approx(entry["score"], abs=1e-5)}
             for entry in expected["labels"]["part"]
@@ -75,41 +63,39 @@ def test_an_answer_is_the_same_alone_and_among_others(served: SimpleNamespace, n
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_attention_is_laid_out_as_rows_of_all_positions(served: SimpleNamespace, name: str) -> None:
+def test_attention_is_laid_out_as_rows_of_all_positions(sources, modalities, name: str) -> None:
     for request, source in cases(name):
         attention = {"layers": "all", "dtype": "float32"}
         body = {"model": name, "inputs": request, "attention": attention}
-        (result,) = served.client.ask("/v1/attention", body)["results"]
-        encoded, output = run(served.networks[name], source)
+        (result,) = sources.ask("/v1/attention", body)["results"]
+        encoded, output = run(modalities.networks[name], source)
         found = np.array(result["attention"]["weights"])
-        expected = [dense(served.networks[name], encoded, layer) for layer in output.weights]
+        expected = [dense(modalities.networks[name], encoded, layer) for layer in output.weights]
         np.testing.assert_allclose(found, np.stack(expected), atol=1e-4)
         assert len(result["attention"]["positions"]) == encoded.length
         one = body | {"attention": {"layers": "all", "query": {"first": 1, "last": 1}}}
-        (row,) = served.client.ask("/v1/attention", one)["results"]
+        (row,) = sources.ask("/v1/attention", one)["results"]
         np.testing.assert_allclose(row["attention"]["weights"], found[:, :, 1:2], atol=1e-6)
         rolled = body | {"attention": {"kind": "rollout"}}
-        (result,) = served.client.ask("/v1/attention", rolled)["results"]
+        (result,) = sources.ask("/v1/attention", rolled)["results"]
         np.testing.assert_allclose(np.array(result["attention"]["weights"]).sum(-1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"beam_width": 4}])
-def test_numbers_that_a_network_cannot_add_up_are_told(
-    served: SimpleNamespace, options: dict[str, int]
-) -> None:
+def test_numbers_that_a_network_cannot_add_up_are_told(sources, options: dict[str, int]) -> None:
     rows = [[3.4e38, -3.4e38, 1e38, 3.4e38, 1.0]] * 3
     for name, large in (("vectors", {"vectors": rows}), ("graph", {"nodes": rows})):
         inputs = [cases(name)[0][0], large]
         request = {"model": name, "inputs": inputs, "options": options}
-        response = served.client.post("/v1/predict", request)
+        response = sources.post("/v1/predict", request)
         assert response.status_code == 422
         assert "inputs.1: its numbers are too large" in response.json()["detail"]
 
 
-def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
+def test_places_are_in_the_terms_of_the_input(sources) -> None:
     def first(name: str) -> list[dict[str, Any]]:
         request = {"model": name, "inputs": cases(name)[0][0]}
-        labels = served.client.ask("/v1/label", request)["results"][0]["labels"]["part"]
+        labels = sources.ask("/v1/label", request)["results"][0]["labels"]["part"]
         return [{k: v for k, v in one.items() if k not in ("label", "score")} for one in labels]
 
     assert first("vectors") == [{"position": 0}, {"position": 1}, {"position": 2}]
@@ -141,9 +127,7 @@ def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
         ("sound", {"audio": "", "more": 1}, "unknown field; there are audio"),
     ],
 )
-def test_what_a_model_cannot_take_is_told(
-    served: SimpleNamespace, name: str, given: Any, told: str
-) -> None:
-    response = served.client.post("/v1/predict", {"model": name, "inputs": given})
+def test_what_a_model_cannot_take_is_told(sources, name: str, given: Any, told: str) -> None:
+    response = sources.post("/v1/predict", {"model": name, "inputs": given})
     assert response.status_code == 422
     assert told in response.json()["detail"]

@@ -26,15 +26,6 @@ HEADS_OF_FILES += ["size.values", "said.transcripts", "said.scores"]
 
 
 @pytest.fixture(scope="module")
-def served(modalities: SimpleNamespace) -> Iterator[SimpleNamespace]:
-    """client; networks by name."""
-    settings = Settings(bundles=str(modalities.folder), precision="fp32", threads=1)
-    client = Client(settings)
-    yield SimpleNamespace(client=client, networks=modalities.networks)
-    client.close()
-
-
-@pytest.fixture(scope="module")
 def triton(modalities: SimpleNamespace) -> Iterator[http.InferenceServerClient]:
     with serving(modalities.folder, precision="fp32", threads="1") as (_, url):
         client = http.InferenceServerClient(url.removeprefix("http://"))
@@ -63,13 +54,13 @@ def shaped(response: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_what_the_graph_takes_gets_what_the_network_gives(served, name: str) -> None:
+def test_what_the_graph_takes_gets_what_the_network_gives(sources, modalities, name: str) -> None:
     encoded, outputs = zip(
-        *(run(served.networks[name], source) for _, source in cases(name)), strict=True
+        *(run(modalities.networks[name], source) for _, source in cases(name)), strict=True
     )
     arrays = pad(encoded)
     asked = {"inputs": in_json(arrays), "outputs": [{"name": each} for each in GRAPHS]}
-    found = shaped(served.client.post(path(name), asked))
+    found = shaped(sources.post(path(name), asked))
     assert list(found) == GRAPHS
     for item, output in enumerate(outputs):
         expected = {head: logits[0].numpy() for head, logits in output.logits.items()}
@@ -82,9 +73,9 @@ def test_what_the_graph_takes_gets_what_the_network_gives(served, name: str) -> 
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_tensors_are_json_or_bytes_as_the_metadata_says(served, name: str) -> None:
-    arrays = pad([run(served.networks[name], source)[0] for _, source in cases(name)])
-    metadata = served.client.get(f"/v2/models/{name}").json()
+def test_tensors_are_json_or_bytes_as_the_metadata_says(sources, modalities, name: str) -> None:
+    arrays = pad([run(modalities.networks[name], source)[0] for _, source in cases(name)])
+    metadata = sources.get(f"/v2/models/{name}").json()
     described = {each["name"]: each for each in metadata["inputs"]}
     told, contents = [], []
     for each, array in arrays.items():
@@ -96,22 +87,22 @@ def test_tensors_are_json_or_bytes_as_the_metadata_says(served, name: str) -> No
         parameters = {"binary_data_size": len(contents[-1])}
         told.append(tensor(each, datatype, [*array.shape], parameters=parameters))
     sent, headers = body({"inputs": told}, *contents)
-    found = values(served.client.post(path(name), sent, **headers))
+    found = values(sources.post(path(name), sent, **headers))
     assert list(found) == ["part", "whole", "size", "said"]
-    in_text = values(served.client.post(path(name), {"inputs": in_json(arrays)}))
+    in_text = values(sources.post(path(name), {"inputs": in_json(arrays)}))
     assert found == {head: pytest.approx(numbers, abs=1e-5) for head, numbers in in_text.items()}
     shapes = {each["name"]: each["shape"] for each in metadata["outputs"]}
     assert shapes["size"] == [-1]
     seen = {"vectors": [-1, -1], "image": [-1, -1], "sound": [-1, 9], "graph": [-1]}
     assert shapes["attention.1"] == [-1, 4, *seen[name]]
-    config = served.client.get(f"/v2/models/{name}/config").json()
+    config = sources.get(f"/v2/models/{name}/config").json()
     needed = [each["name"] for each in config["input"] if not each["optional"]]
     assert needed == ([FILES[name]] if name in FILES else [*described])
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("binary", [True, False])
-def test_files_get_what_v1_answers(served, name: str, binary: bool) -> None:
+def test_files_get_what_v1_answers(sources, name: str, binary: bool) -> None:
     requests = [request for request, _ in cases(name)]
     kind = FILES[name]
     encoded = [request[kind] for request in requests]
@@ -121,10 +112,10 @@ def test_files_get_what_v1_answers(served, name: str, binary: bool) -> None:
         parameters = {"binary_data_size": len(contents[0])}
         told = tensor(kind, "BYTES", [3], parameters=parameters)
     sent, headers = body({"inputs": [told]}, *contents)
-    found = values(served.client.post(path(name), sent, **headers))
+    found = values(sources.post(path(name), sent, **headers))
     assert list(found) == HEADS_OF_FILES
     request = {"model": name, "inputs": requests, "attention": {"kind": "rollout"}}
-    results = served.client.ask("/v1/predict", request)["results"]
+    results = sources.ask("/v1/predict", request)["results"]
     labels = [label for result in results for label in result["labels"]["part"]]
     assert found["position_counts"] == [len(result["labels"]["part"]) for result in results]
     assert found["part.labels"] == [label["label"] for label in labels]
@@ -143,7 +134,7 @@ def test_files_get_what_v1_answers(served, name: str, binary: bool) -> None:
         {"name": "whole.probabilities", "parameters": {"classification": 1}},
     ]
     sent, headers = body({"inputs": [told], "outputs": wanted}, *contents)
-    found = values(served.client.post(path(name), sent, **headers))
+    found = values(sources.post(path(name), sent, **headers))
     seen = [result["attention"] for result in results]
     assert [json.loads(each) for each in found["positions"]] == [each["positions"] for each in seen]
     longest = max(len(each["positions"]) for each in seen)
@@ -173,12 +164,12 @@ def vectors(**changed: Any) -> list[dict]:
     return found
 
 
-def test_whole_numbers_are_numbers(served) -> None:
+def test_whole_numbers_are_numbers(sources) -> None:
     one = [[[1, 2.5, 3, 0, -1]]]
     asked = vectors(vectors=one, valid=[[True]])
     same = vectors(vectors=[[[1.0, 2.5, 3.0, 0.0, -1.0]]], valid=[[True]])
     found, expected = (
-        values(served.client.post(path("vectors"), {"inputs": each})) for each in (asked, same)
+        values(sources.post(path("vectors"), {"inputs": each})) for each in (asked, same)
     )
     assert found == expected
 
@@ -214,15 +205,15 @@ def test_whole_numbers_are_numbers(served) -> None:
         ("image", [tensor("image", "BYTES", [1], [3])], "int among the data of BYTES"),
     ],
 )
-def test_what_a_model_cannot_take_is_told(served, name: str, inputs: Any, told: str) -> None:
-    response = served.client.post(path(name), {"inputs": inputs})
+def test_what_a_model_cannot_take_is_told(sources, name: str, inputs: Any, told: str) -> None:
+    response = sources.post(path(name), {"inputs": inputs})
     assert response.status_code == 400
     assert told in response.json()["error"]
 
 
-def test_a_node_may_have_no_edge(served) -> None:
+def test_a_node_may_have_no_edge(sources) -> None:
     for edges in (LOOPS, [[[0, 0], [-1, -1]]]):
-        found = shaped(served.client.post(path("graph"), {"inputs": vectors(edges=edges)}))
+        found = shaped(sources.post(path("graph"), {"inputs": vectors(edges=edges)}))
         assert all(np.isfinite(array.astype(float)).all() for array in found.values())
 
 
@@ -263,12 +254,12 @@ def test_tritonclient_asks_them_all(triton, modalities, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_tritonclient_sends_files(triton, served, name: str) -> None:
+def test_tritonclient_sends_files(triton, sources, name: str) -> None:
     requests = [request for request, _ in cases(name)]
     files = [base64.b64decode(request[FILES[name]]) for request in requests]
     given = infer_input(FILES[name], np.array(files, np.object_), "BYTES")
     result = triton.infer(name, [given])
-    answers = served.client.ask("/v1/transcribe", {"model": name, "inputs": requests})["results"]
+    answers = sources.ask("/v1/transcribe", {"model": name, "inputs": requests})["results"]
     assert [text.decode() for text in result.as_numpy("said.transcripts")] == [
         answer["transcripts"]["said"]["text"] for answer in answers
     ]
