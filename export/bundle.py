@@ -105,8 +105,8 @@ class Manifest(_Part):
     graphs: dict[Precision, Graph] = Field(min_length=1)
     files: dict[FileName, File]
     data: DataConfig = Field(description="what it was trained and measured on")
-    examples: tuple[str, ...] = Field(
-        default=(), max_length=20, description="inputs to try it with"
+    examples: tuple[str | dict[str, Any], ...] = Field(
+        default=(), max_length=20, description="inputs to try it with, as requests have them"
     )
     test: dict[str, float] = Field(default={}, description="metrics on the test split, as served")
     tools: dict[str, str] = Field(description="versions of what made it")

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from pydantic import Field, ValidationError, model_validator
@@ -57,7 +57,9 @@ class Recipe(Config):
     description: str
     license: str = Field(description="of the trained model")
     data: DataConfig
-    examples: tuple[str, ...] = Field(default=(), max_length=20, description="to try it with")
+    examples: tuple[str | dict[str, Any], ...] = Field(
+        default=(), max_length=20, description="inputs to try it with, as requests have them"
+    )
     heads: tuple[RecipeHead, ...] = Field(min_length=1)
     preprocess: PreprocessConfig = TextConfig()
     pretrained: PretrainedConfig | None = None

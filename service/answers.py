@@ -1,6 +1,6 @@
 """The JSON that /v1 answers with: typed dictionaries, which cost nothing to make."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, RootModel, with_config
 from typing_extensions import TypedDict
@@ -269,6 +269,9 @@ class Model(TypedDict):
     """Its SPDX name."""
     modality: str
     """What its inputs are."""
+    preprocess: dict[str, Any]
+    """What becomes of them, by the modality: a sound's samples a second, an image's rows and
+    columns, the features of a vector or a node, and so on."""
     default: bool
     """It answers requests that name no model."""
     refused: NotRequired[str]
@@ -279,8 +282,8 @@ class Model(TypedDict):
     """What can be asked for of its attention weights."""
     limits: Limits
     """What one request may hold."""
-    examples: list[str]
-    """Inputs to try it with."""
+    examples: list[str | dict[str, Any]]
+    """Inputs to try it with, as a request has them."""
     device: str
     """What it runs on: cpu or cuda."""
     precision: str

@@ -9,6 +9,7 @@ from model.preprocess.modalities import Preprocessor
 from service.errors import Fault, InvalidInput
 from service.inputs import Source
 from service.limits import locate
+from service.raw import Raw
 
 EncodeText = Callable[[str], Sequence[Encoded]]
 
@@ -25,7 +26,7 @@ def encode(
     Args:
         given: the inputs.
         many: they were given as a list.
-        read: one of them -> what the preprocessor takes.
+        read: one of them -> what the preprocessor takes, or what is taken as it is.
         preprocessor: of the model.
         encode_text: makes one or more inputs of a text, where not the preprocessor shall.
 
@@ -38,7 +39,9 @@ def encode(
         try:
             source = read(each)
             sources.append(source)
-            if encode_text and isinstance(source, str):
+            if isinstance(source, Raw):
+                encoded.append(source)
+            elif encode_text and isinstance(source, str):
                 encoded.extend(encode_text(source))
             else:
                 encoded.append(preprocessor.encode(source))

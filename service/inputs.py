@@ -33,13 +33,13 @@ class Taken(NamedTuple):
     read: Callable[[Any, int, Any], Source]
 
 
-def read_input(config: Any, max_length: int, given: Input) -> Source:
+def read_input(config: Any, max_length: int, given: Input | bytes) -> Source:
     """What the preprocessor encodes.
 
     Args:
         config: the model's `PreprocessConfig`.
         max_length: most positions of an input.
-        given: the input.
+        given: the input; or the file that it would hold in base64.
 
     Raises:
         InputError: the model takes other inputs, or it cannot be read.
@@ -66,13 +66,18 @@ def _read_text(_: object, __: int, given: str | Words) -> Source:
     return given.words if isinstance(given, Words) else given
 
 
-def _read_audio(config: SpeechConfig, max_length: int, given: Audio) -> Source:
-    samples, rate = decode(_read_bytes(given.audio), max_length / POSITIONS_A_SECOND)
+def _read_audio(config: SpeechConfig, max_length: int, given: Audio | bytes) -> Source:
+    samples, rate = decode(
+        given if isinstance(given, bytes) else read_base64(given.audio),
+        max_length / POSITIONS_A_SECOND,
+    )
     return resample(samples, rate, config.rate)
 
 
-def _read_image(config: ImageConfig, _: int, given: Image) -> Source:
-    return read_image(_read_bytes(given.image), config.rows, config.columns)
+def _read_image(config: ImageConfig, _: int, given: Image | bytes) -> Source:
+    return read_image(
+        given if isinstance(given, bytes) else read_base64(given.image), config.rows, config.columns
+    )
 
 
 def _read_graph(_: object, __: int, given: Graph) -> Source:
@@ -83,7 +88,12 @@ def _read_vectors(_: object, __: int, given: Vectors) -> Source:
     return _read_rows(given.vectors, "vector")
 
 
-def _read_bytes(text: str) -> bytes:
+def read_base64(text: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        InputError: this is no base64.
+    """
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
@@ -101,8 +111,10 @@ def _read_rows(rows: list[list[float]], name: str) -> NDArray[np.float64]:
 TAKEN: Mapping[str, Taken] = {
     "text": Taken('text or {"words": [...]}', (str, Words), _read_text),
     "spelling": Taken("text: one word", (str,), _read_text),
-    "speech": Taken('{"audio": "..."}, a WAV, FLAC or Ogg file in base64', (Audio,), _read_audio),
-    "image": Taken('{"image": "..."}, a PNG or JPEG file in base64', (Image,), _read_image),
+    "speech": Taken(
+        '{"audio": "..."}, a WAV, FLAC or Ogg file in base64', (Audio, bytes), _read_audio
+    ),
+    "image": Taken('{"image": "..."}, a PNG or JPEG file in base64', (Image, bytes), _read_image),
     "graph": Taken('{"nodes": [[...]], "edges": [[0, 1], ...]}', (Graph,), _read_graph),
     "vectors": Taken('{"vectors": [[...], ...]}', (Vectors,), _read_vectors),
 }

@@ -27,13 +27,14 @@ from service.schemas import (
     LabelRequest,
     PipelineRequest,
     PredictRequest,
+    TranscribeRequest,
 )
 
 EXAMPLE = "book a table for two in rome tomorrow at noon"
 EXAMPLES = Path(__file__).parent / "examples"
 REFERENCE = "#/components/schemas/{model}"
 SCHEMAS = (
-    *(PredictRequest, LabelRequest, ClassifyRequest, AttentionRequest),
+    *(PredictRequest, LabelRequest, ClassifyRequest, TranscribeRequest, AttentionRequest),
     *(PipelineRequest, PipelineAnswer),
     *(Answer, Models, Model, Unloaded, Health, Problem),
     *oip.SCHEMAS,
@@ -80,14 +81,16 @@ class Example(TypedDict):
 
     summary: what is asked, in a few words
     given: what must be so before: settings as "REGARD_MAX_INPUTS=1", or a state (see the tests)
+    bundle: the one that is served, where that is not assistant
     path: what stands for the names in the path
     headers: what is sent there
-    body: JSON; or what is no JSON, as `text`
+    body: JSON, "<base64 of PATH>" standing for a file; or what is no JSON, as `text`
     status, type, answer: of the answer: JSON, or a string where it is text
     """
 
     summary: str
     given: NotRequired[str]
+    bundle: NotRequired[str]
     path: NotRequired[dict[str, str]]
     headers: NotRequired[dict[str, str]]
     body: NotRequired[Any]
@@ -97,7 +100,7 @@ class Example(TypedDict):
     answer: Any
 
 
-REQUEST = ("given", "path", "headers", "body", "text")
+REQUEST = ("given", "bundle", "path", "headers", "body", "text")
 
 
 def describe(
@@ -157,6 +160,8 @@ def _fill(example: Example, first: Example) -> Example:
     """With what the first sends and this one does not say."""
     filled = example.copy()
     filled["headers"] = first.get("headers", {}) | example.get("headers", {})
+    if "bundle" in first:
+        filled.setdefault("bundle", first["bundle"])
     if "path" in first:
         filled.setdefault("path", first["path"])
     if "body" in first and "text" not in example:

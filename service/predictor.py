@@ -20,11 +20,12 @@ from service.caller import Caller
 from service.cost import calibrate
 from service.device import find_devices
 from service.encode import EncodeText, encode
-from service.errors import MissingHead, Overloaded
+from service.errors import InvalidInput, MissingHead, Overloaded
 from service.inflight import InFlight
 from service.inputs import Source, read_input
 from service.limits import check_attention, check_inputs, check_positions, locate
 from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, call
+from service.raw import Raw, check_raw
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
 from service.schemas import AttentionOptions, Input, Options
@@ -77,9 +78,8 @@ class Predictor:
         self.settings = settings
         self.preprocessor = preprocessor
         self._heads = Heads(manifest.heads)
-        tokens = getattr(
-            preprocessor, "tokens", 0
-        )  # that there are in its vocabulary, if it has one
+        self._of_numbers = any(tensor.dtype == "float32" for tensor in manifest.inputs)
+        self._tokens = getattr(preprocessor, "tokens", 0)  # of its vocabulary, if it has one
         self._session = Session(
             folder,
             manifest,
@@ -87,7 +87,7 @@ class Predictor:
             self.device,
             threads,
             max_batch_positions,
-            tokens,
+            self._tokens,
         )
         cost = calibrate(
             lambda texts, length: self._session.run(
@@ -142,7 +142,7 @@ class Predictor:
             sources, encoded = await call(large, encode, given, many, self._read, self.preprocessor)
             views, numbers = await call(large, self._look, attention, encoded, many)
             large |= apart is None and numbers > LOOP_FLOATS
-            queries, outputs = await self._compute(encoded, views, False, caller)
+            queries, outputs = await self._compute(encoded, views, False, many, caller)
             started_s = time.perf_counter()
             asked = (sources, queries, outputs, kinds, options, apart)
             results = await call(large, self._results, *asked)
@@ -165,7 +165,7 @@ class Predictor:
         """What all heads give, for all inputs or for none; and what the inputs became.
 
         Args:
-            inputs: what the preprocessor takes; or one text.
+            inputs: what the preprocessor takes, the bytes of files, or `Raw`; or one text.
             attention: the weights to answer too, if any.
             caller: who asks; its `stages` are filled, but for decode.
             encode_text: see `encode`.
@@ -180,10 +180,10 @@ class Predictor:
             given = inputs if many else [inputs]
             large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
             _, encoded = await call(
-                large, encode, given, many, _as_it_is, self.preprocessor, encode_text
+                large, encode, given, many, self._take, self.preprocessor, encode_text
             )
             views, _ = await call(large, self._look, attention, encoded, many)
-            _, outputs = await self._compute(encoded, views, raw, caller)
+            _, outputs = await self._compute(encoded, views, raw, many, caller)
             return list(zip(encoded, outputs, strict=True))
 
     def overload(self) -> Overloaded | None:
@@ -195,8 +195,13 @@ class Predictor:
         await self.in_flight.wait_idle()
         await self._batcher.close()
 
-    def _read(self, given: Input) -> Source:
+    def _read(self, given: Input | bytes) -> Source:
         return read_input(self.manifest.preprocess, self.manifest.max_length, given)
+
+    def _take(self, given: Source) -> Source:
+        if isinstance(given, Raw):
+            return check_raw(given, self.manifest, self._tokens)
+        return self._read(given) if isinstance(given, bytes) else given
 
     def _begin(self, caller: Caller) -> None:
         caller.begun_s = time.perf_counter()
@@ -208,13 +213,23 @@ class Predictor:
         encoded: list[Encoded],
         views: Sequence[View | None],
         raw: bool,
+        many: bool,
         caller: Caller,
     ) -> tuple[list[Query], list[Outputs]]:
         queries = [
             Query(item, item.length, view, raw) for item, view in zip(encoded, views, strict=True)
         ]
         caller.stages["preprocess"] = time.perf_counter() - caller.begun_s
-        return queries, await self._batcher.submit(queries, caller)
+        outputs = await self._batcher.submit(queries, caller)
+        if self._of_numbers:
+            self._check_finite(outputs, many)
+        return queries, outputs
+
+    def _check_finite(self, outputs: Sequence[Outputs], many: bool) -> None:
+        for index, output in enumerate(outputs):
+            if not output.finite:
+                message = "its numbers are too large: what the model makes of them is not finite"
+                raise InvalidInput([{"loc": locate(index, many), "message": message}])
 
     def _check_heads(self, kinds: Collection[HeadKind]) -> None:
         if kinds and self._heads.kinds.isdisjoint(kinds):
@@ -285,7 +300,3 @@ class Predictor:
             positions = name_positions(source, query.encoded, asked, self.preprocessor)
             result["attention"] = query.view.describe(positions)
         return result
-
-
-def _as_it_is(source: Source) -> Source:
-    return source

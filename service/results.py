@@ -61,6 +61,14 @@ class Outputs(NamedTuple):
     logits: dict[str, Floats]
     attention: Tensors | None
 
+    @property
+    def finite(self) -> bool:
+        """Whether all that the heads gave are numbers."""
+        scores = [decoded.scores for decoded in self.labels.values()]
+        parts = (self.classes, self.values, self.transcripts, self.logits)
+        numbers = [*scores, *(each for part in parts for each in part.values())]
+        return all(np.isfinite(each).all() for each in numbers)
+
 
 class Heads:
     """What the heads of a model say.

@@ -8,6 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from model.errors import InputError
+from model.preprocess.speech import check_loudness
 
 Floats = NDArray[np.float32]
 
@@ -56,6 +57,7 @@ def _mono(file: soundfile.SoundFile, most: int) -> Floats:
     """Up to `most` samples, block by block, so that memory follows what is really there."""
     parts, left = [np.zeros(0, np.float32)], most
     while left and len(block := file.read(min(left, BLOCK_S * file.samplerate), "float32", True)):
+        check_loudness(block)
         parts.append(block.mean(axis=1))
         left -= len(block)
     return np.concatenate(parts)

@@ -59,8 +59,7 @@ class SpeechPreprocessor:
                 f"the recording is {len(source) / self.config.rate:.1f} s long; at most "
                 f"{self.max_length / POSITIONS_A_SECOND:.1f} s are allowed"
             )
-        if not np.abs(source).max() <= LOUDEST:
-            raise InputError(f"every sample must be a number from -{LOUDEST:g} to {LOUDEST:g}")
+        check_loudness(source)
         energies = self._energies(source.astype(np.float32), length * HOP)
         return EncodedVectors({"vectors": self._stacked(_normalised(energies))})
 
@@ -87,6 +86,16 @@ class SpeechPreprocessor:
         padded = np.pad(frames, ((more // 2, more - more // 2), (0, 0)), "edge")
         views = np.lib.stride_tricks.sliding_window_view(padded, self.config.stack, axis=0)[::HOP]
         return np.ascontiguousarray(views.transpose(0, 2, 1)).reshape(len(views), -1)
+
+
+def check_loudness(samples: Floats) -> None:
+    """Check samples of any shape.
+
+    Raises:
+        InputError: one is not a number or too large.
+    """
+    if not np.abs(samples).max() <= LOUDEST:
+        raise InputError(f"every sample must be a number from -{LOUDEST:g} to {LOUDEST:g}")
 
 
 def mel_filters(mels: int, fft: int, rate: int) -> Floats:

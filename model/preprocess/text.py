@@ -123,16 +123,14 @@ class TextPreprocessor:
         self._unknown = self._special_id("[UNK]")
         self._known: dict[str, Pieces] = {}
 
-    def encode(self, source: str | Sequence[str] | NDArray[np.int64]) -> EncodedText:
-        """Encode a text, or take words or token ids as given.
+    def encode(self, source: str | Sequence[str]) -> EncodedText:
+        """Encode a text, or words as given.
 
         Raises:
-            InputError: see `encode_text`, `encode_words` and `take_ids`.
+            InputError: see `encode_text` and `encode_words`.
         """
         if isinstance(source, str):
             return self.encode_text(source)
-        if isinstance(source, np.ndarray):
-            return self.take_ids(source)
         return self.encode_words([*source])
 
     def place(self, start: int, end: int) -> Place:
@@ -166,18 +164,6 @@ class TextPreprocessor:
             encoded = []
         unknown = (_pack([self._unknown]), ((0, 0),))
         return self._join([pieces if pieces[0] else unknown for pieces in encoded], None)
-
-    def take_ids(self, token_ids: NDArray[np.int64]) -> EncodedText:
-        """Token ids (length,) as given, special ones included; nothing of it counts as a word.
-
-        Raises:
-            InputError: none, more than `max_length`, or one that is not in the vocabulary.
-        """
-        if not 0 < len(token_ids) <= self.max_length:
-            raise InputError(f"{len(token_ids)} positions; 1 to {self.max_length} are allowed")
-        if token_ids.min() < 0 or token_ids.max() >= self.tokens:
-            raise InputError(f"a token id is none of 0 to {self.tokens - 1}")
-        return EncodedText(token_ids, None, [], [])
 
     def _pieces(self, word: str) -> Pieces:
         if (known := self._known.get(word)) is not None:

@@ -40,6 +40,14 @@ class Window:
         return found
 
 
+class AsGiven:
+    """Of whom no rows of keys are wanted: what is laid out otherwise stays as it is."""
+
+    def rows(self, layer: Floats, rows: slice, columns: slice) -> Floats:
+        """From (heads, query, 2 window + 1) or (heads, edges), padded; a view."""
+        return layer[:, rows]
+
+
 class Edges(NamedTuple):
     """A position looks along its edges.
 
@@ -59,7 +67,7 @@ class Edges(NamedTuple):
         return found
 
 
-FULL, WINDOW = Full(), Window()
+FULL, WINDOW, AS_GIVEN = Full(), Window(), AsGiven()
 
 
 def field_of(info: AttentionInfo, encoded: Encoded) -> Field:

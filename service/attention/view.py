@@ -11,10 +11,11 @@ from model.preprocess.batch import Encoded
 from model.preprocess.text import EncodedText
 from service.answers import Attention, Position
 from service.attention import kinds
-from service.attention.fields import FULL, Field, field_of
+from service.attention.fields import AS_GIVEN, FULL, Field, field_of
 from service.attention.kinds import Floats
 from service.attention.positions import Unit, units
 from service.attention.selection import Selection, refuse
+from service.raw import Raw
 from service.schemas import AttentionOptions, QuerySpan
 
 SEQUENCE = 0  # the position that sequence heads read: `model.heads.SequenceHead`
@@ -65,7 +66,7 @@ class View(NamedTuple):
     @property
     def scratch(self) -> int:
         """How many weights are laid out for that, an attention head at a time."""
-        if self.field is FULL:
+        if self.field in (FULL, AS_GIVEN):
             return 0
         if self.selection.options.kind == "rollout":
             return self.length**2
@@ -145,6 +146,9 @@ def look(selection: Selection, info: AttentionInfo, encoded: Encoded, where: str
         InvalidRequest: the query names nothing of the input; or words or special positions are
             meant, and the input has none.
     """
+    field = field_of(info, encoded)
+    if isinstance(encoded, Raw) and field is not FULL:
+        return _look_as_given(selection, info, encoded)
     options = selection.options
     length = encoded.length
     starts = list(range(length))
@@ -162,7 +166,7 @@ def look(selection: Selection, info: AttentionInfo, encoded: Encoded, where: str
     rows = starts[asked.start : asked.stop]
     return View(
         selection,
-        field_of(info, encoded),
+        field,
         length,
         slice(rows[0], ends[asked.stop - 1]),
         slice(skipped, length - skipped),
@@ -171,6 +175,15 @@ def look(selection: Selection, info: AttentionInfo, encoded: Encoded, where: str
         range(asked.start - skipped, asked.stop - skipped),
         len(kept),
     )
+
+
+def _look_as_given(selection: Selection, info: AttentionInfo, raw: Raw) -> View:
+    """Of each position its window, or of each edge itself, is what was a row of keys."""
+    rows, keys = raw.length, 2 * (info.window or 0) + 1
+    if (edges := raw.arrays.get("edges")) is not None:
+        rows = len(edges)
+    whole = slice(0, rows)
+    return View(selection, AS_GIVEN, raw.length, whole, whole, None, None, range(rows), keys)
 
 
 def _asked(options: AttentionOptions, encoded: Encoded, where: str, kept: range) -> range:

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from model.preprocess.batch import Encoded
 from model.preprocess.text import EncodedText
+from service.answers import Transcript
 from service.attention.positions import name_positions
-from service.oip.asking import Asked, Wanted, check_floats
+from service.oip.arrays import check_floats, resolve
+from service.oip.asking import Asked, Wanted
 from service.oip.surface import Surface
 from service.oip.tensors import Tensor, Values
 from service.predictor import Predictor
-from service.results import Outputs, label_words
-from service.schemas import AttentionOptions
+from service.results import Outputs, label_words, transcribe
+from service.schemas import AttentionOptions, Options
 
 NO_KEY = -1  # where an input has fewer rows, or fewer keys, than another
 Computed = Sequence[tuple[Encoded, Outputs]]
@@ -29,7 +31,7 @@ def answer(
     Raises:
         TooLarge: there is more attention than allowed, because of padding.
     """
-    make = (_OfIds if asked.raw else _OfText)(predictor, surface, asked, computed)
+    make = (_OfGraph if asked.raw else _OfSources)(predictor, surface, asked, computed)
     return [_name(wanted, make(wanted.name), surface) for wanted in asked.wanted]
 
 
@@ -48,48 +50,47 @@ def _name(wanted: Wanted, values: Values, surface: Surface) -> Tensor:
     return Tensor(wanted.name, ranked.shape, told)
 
 
-class _OfIds:
-    """What the graph gives; 0 where the given positions are padding."""
+class _OfGraph:
+    """What the graph gives; 0 where the given positions or edges are padding."""
 
     def __init__(self, _: Predictor, surface: Surface, asked: Asked, computed: Computed):
-        self._surface = surface
-        self._length = asked.length
+        manifest, self._surface = surface.manifest, surface
         self._outputs = [outputs for _, outputs in computed]
-        self._layers = [
+        self._shapes = {
+            tensor.name: resolve(tensor.axes[1:], asked.sizes) for tensor in manifest.outputs
+        }
+        self._layers = sorted(
             surface.layers[wanted.name] for wanted in asked.wanted if wanted.name in surface.layers
-        ]
+        )
 
     def __call__(self, name: str) -> Values:
-        """Of shape (batch, labels), (batch, length, labels) or (batch, heads, query, key)."""
-        if name in self._surface.classes:
-            return np.stack([outputs.logits[name] for outputs in self._outputs])
-        if name in self._surface.decoders:
-            labels = len(self._surface.decoders[name].labels)
-            logits = [outputs.logits[name] for outputs in self._outputs]
-            return _stack(logits, (self._length, labels))
-        place = sorted(self._layers).index(self._surface.layers[name])
-        heads = self._surface.manifest.attention.heads
-        weights = [out.attention["weights"][place] for out in self._outputs if out.attention]
-        return _stack(weights, (heads, self._length, self._length))
+        """With the axes that the manifest says."""
+        if name in self._surface.layers:
+            place = self._layers.index(self._surface.layers[name])
+            found = [out.attention["weights"][place] for out in self._outputs if out.attention]
+        else:
+            found = [outputs.logits[name] for outputs in self._outputs]
+        return _stack(found, self._shapes[name])
 
 
-class _OfText:
-    """What it means: labels, scores, places in the text."""
+class _OfSources:
+    """What it means: labels, scores, places in the source."""
 
     def __init__(self, predictor: Predictor, surface: Surface, asked: Asked, computed: Computed):
         self._predictor = predictor
         self._surface = surface
-        self._sources = [s for s in asked.sources if not isinstance(s, np.ndarray)]
+        self._sources = asked.sources
         self._computed = computed
         self._texts = [(text, out) for text, out in computed if isinstance(text, EncodedText)]
         self._options = asked.attention or AttentionOptions()
+        self._heard: dict[str, list[Transcript]] = {}
 
     def __call__(self, name: str) -> Values:
         """By its name: of a head and a dot and what of it, or of what all heads have."""
         head, _, part = name.rpartition(".")
         return MAKERS[part](self, head)
 
-    def _word_counts(self, _: str) -> Values:
+    def _counts(self, _: str) -> Values:
         return np.array([len(item.labelled) for item, _ in self._computed], np.int32)
 
     def _offsets(self, _: str) -> Values:
@@ -107,11 +108,28 @@ class _OfText:
         if head in self._surface.classes:
             best = [max(out.classes[head]) for _, out in self._computed]
             return np.array(best, np.float32)
+        if head in self._surface.transcripts:
+            return np.array([heard["score"] for heard in self._hear(head)], np.float32)
         scores = [score for _, out in self._computed for score in out.labels[head].scores]
         return np.array(scores, np.float32)
 
     def _probabilities(self, head: str) -> Values:
         return np.array([out.classes[head] for _, out in self._computed], np.float32)
+
+    def _values(self, head: str) -> Values:
+        return np.array([out.values[head] for _, out in self._computed], np.float32)
+
+    def _transcripts(self, head: str) -> Values:
+        return [heard["text"] for heard in self._hear(head)]
+
+    def _hear(self, head: str) -> list[Transcript]:
+        if head not in self._heard:
+            preprocessor, labels = self._predictor.preprocessor, self._surface.transcripts[head]
+            self._heard[head] = [
+                transcribe(preprocessor, labels, out.transcripts[head], Options())
+                for _, out in self._computed
+            ]
+        return self._heard[head]
 
     def _spans(self, head: str) -> Values:
         decoder = self._surface.decoders[head]
@@ -143,22 +161,26 @@ class _OfText:
 
 
 # What makes each; not of an instance, which would then hold itself.
-MAKERS: dict[str, Callable[[_OfText, str], Values]] = {
-    "word_counts": _OfText._word_counts,
-    "offsets": _OfText._offsets,
-    "labels": _OfText._labels,
-    "scores": _OfText._scores,
-    "spans": _OfText._spans,
-    "probabilities": _OfText._probabilities,
-    "positions": _OfText._positions,
-    "attention": _OfText._attention,
-    "attention_keys": _OfText._attention_keys,
+MAKERS: dict[str, Callable[[_OfSources, str], Values]] = {
+    "word_counts": _OfSources._counts,
+    "position_counts": _OfSources._counts,
+    "offsets": _OfSources._offsets,
+    "labels": _OfSources._labels,
+    "scores": _OfSources._scores,
+    "values": _OfSources._values,
+    "transcripts": _OfSources._transcripts,
+    "spans": _OfSources._spans,
+    "probabilities": _OfSources._probabilities,
+    "positions": _OfSources._positions,
+    "attention": _OfSources._attention,
+    "attention_keys": _OfSources._attention_keys,
 }
 
 
 def _stack(items: Sequence[NDArray[Any]], shape: tuple[int, ...], padding: int = 0) -> NDArray[Any]:
     """Items of any size, each at the start of its own (batch, *shape); padding elsewhere."""
     stacked = np.full((len(items), *shape), padding, items[0].dtype)
-    for whole, item in zip(stacked, items, strict=True):
-        whole[tuple(map(slice, item.shape))] = item
+    for place, item in enumerate(items):
+        inside: Any = (place, *map(slice, item.shape))
+        stacked[inside] = item
     return stacked

@@ -8,11 +8,12 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from service.errors import Fault, InvalidRequest, TooLarge
+from service.errors import Fault, InvalidRequest
 from service.inputs import Source
+from service.oip.arrays import check_sizes, split_arrays
 from service.oip.schemas import InferRequest, InputTensor, Parameters
-from service.oip.surface import INPUTS, WAYS, Surface
-from service.oip.tensors import Values, read, refuse
+from service.oip.surface import ANY, FILES, Spec, Surface
+from service.oip.tensors import read, read_files, refuse
 from service.schemas import AttentionOptions
 from service.settings import Settings
 
@@ -38,21 +39,21 @@ class Wanted(NamedTuple):
 class Asked(NamedTuple):
     """What is to be computed, and what answered.
 
-    way: text, words or token_ids
-    sources: texts, words or token ids (length,)
-    length: of the token ids as given, padding included; else 0
+    way: see `service.oip.surface`
+    sources: texts, words, files or, in the raw way, what the graph takes
+    sizes: in the raw way, of the graph's axes but batch, by name, padding included; else none
     """
 
     way: str
-    sources: Sequence[Source] | Sequence[NDArray[np.int64]]
-    length: int
+    sources: Sequence[Source]
+    sizes: Mapping[str, int]
     wanted: list[Wanted]
     attention: AttentionOptions | None
 
     @property
     def raw(self) -> bool:
         """It is asked with what the graph takes, and for what the graph gives."""
-        return self.way == "token_ids"
+        return bool(self.sizes)
 
 
 def check(
@@ -64,22 +65,20 @@ def check(
         InvalidRequest: the model has no such tensors, or they are not as they say.
         TooLarge: they are larger than allowed.
     """
-    way = _find_way([tensor.name for tensor in asked.inputs])
-    values: dict[str, Values] = {}
+    way = _find_way([tensor.name for tensor in asked.inputs], surface)
+    values: dict[str, Any] = {}
     for tensor, content in zip(asked.inputs, contents, strict=True):
-        _check_spec(tensor)
-        values[tensor.name] = read(tensor, content)
+        _check_spec(tensor, surface.ways[way][tensor.name])
+        values[tensor.name] = (read_files if way in FILES else read)(tensor, content)
     wanted = _find_wanted(asked, surface, way)
     attention = _find_attention(asked, surface, wanted)
-    if way == "text":
-        return Asked(way, [*values["text"]], 0, wanted, attention)
+    if way == surface.raw_way:
+        layers = sum(output.name in surface.layers for output in wanted)
+        sizes = check_sizes(values, layers, surface, settings)
+        return Asked(way, split_arrays(values, way), sizes, wanted, attention)
     if way == "words":
-        words = _split_words([*values["words"]], np.asarray(values["word_counts"]))
-        return Asked(way, words, 0, wanted, attention)
-    ids = np.asarray(values["token_ids"])
-    _check_size(ids.shape, wanted, surface, settings)
-    rows = _split_ids(ids, np.asarray(values["valid"]))
-    return Asked(way, rows, ids.shape[1], wanted, attention)
+        values[way] = _split_words(values["words"], values["word_counts"])
+    return Asked(way, values[way], {}, wanted, attention)
 
 
 def read_timeout(parameters: Parameters) -> float | None:
@@ -95,22 +94,25 @@ def read_timeout(parameters: Parameters) -> float | None:
     return timeout_us / 1e6 if timeout_us else None  # Triton takes 0 for none
 
 
-def _find_way(names: list[str]) -> str:
-    for way, inputs in WAYS.items():
-        if inputs == set(names) and len(names) == len(inputs):
+def _find_way(names: list[str], surface: Surface) -> str:
+    for way, inputs in surface.ways.items():
+        if sorted(inputs) == sorted(names):
             return way
-    allowed = "; or ".join(" and ".join(sorted(inputs)) for inputs in WAYS.values())
+    allowed = "; or ".join(" and ".join(sorted(inputs)) for inputs in surface.ways.values())
     raise refuse(["inputs"], f"{', '.join(names):.100}; the inputs are {allowed}, each once")
 
 
-def _check_spec(tensor: InputTensor) -> None:
-    datatype, shape = INPUTS[tensor.name]
+def _check_spec(tensor: InputTensor, spec: Spec) -> None:
+    datatype, shape = spec
     allowed = (datatype, "INT64") if datatype == "INT32" else (datatype,)
     if tensor.datatype not in allowed:
         found = f"{tensor.datatype:.20}; {' or '.join(allowed)} is allowed"
         raise refuse(["inputs", tensor.name, "datatype"], found)
     if len(tensor.shape) != len(shape):
         found = f"{len(tensor.shape)} axes; shape {list(shape)} is wanted, -1 being any size"
+        raise refuse(["inputs", tensor.name, "shape"], found)
+    if any(axis not in (ANY, size) for axis, size in zip(shape, tensor.shape, strict=True)):
+        found = f"{tensor.shape}; shape {list(shape)} is wanted, -1 being any size"
         raise refuse(["inputs", tensor.name, "shape"], found)
     if not tensor.shape[0]:
         raise refuse(["inputs", tensor.name, "shape"], "there is nothing in it")
@@ -121,48 +123,6 @@ def _split_words(words: list[str], counts: NDArray[Any]) -> list[list[str]]:
         raise refuse(["inputs", "word_counts"], f"is not how {len(words)} words are shared out")
     stops = np.cumsum(counts).tolist()
     return [words[stop - count : stop] for stop, count in zip(stops, counts.tolist(), strict=True)]
-
-
-def _check_size(
-    shape: tuple[int, ...], wanted: Sequence[Wanted], surface: Surface, settings: Settings
-) -> None:
-    """Padding counts: it is in the answer."""
-    batch, length = shape
-    loc: list[str | int] = ["inputs", "token_ids", "shape"]
-    allowed = surface.manifest.max_length
-    if length > allowed:
-        raise refuse(loc, f"{length} positions; at most {allowed} are allowed")
-    for found, what, limit in (
-        (batch, "inputs", settings.max_inputs),
-        (batch * length, "positions, padding included", settings.max_request_positions),
-    ):
-        if found > limit:
-            message = f"{found} {what}; at most {limit} are allowed"
-            raise TooLarge([{"loc": loc, "message": message}])
-    layers = sum(output.name in surface.layers for output in wanted)
-    check_floats(batch * layers * surface.manifest.attention.heads * length**2, settings)
-
-
-def check_floats(floats: int, settings: Settings) -> None:
-    """Whether so much attention may be answered, padding included.
-
-    Raises:
-        TooLarge: no.
-    """
-    limit = settings.max_attention_floats
-    if floats > limit:
-        found = f"{floats} attention weights, padding included; at most {limit} are allowed"
-        raise TooLarge([{"loc": ["outputs", "attention"], "message": found}])
-
-
-def _split_ids(ids: NDArray[np.int64], valid: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    loc: list[str | int] = ["inputs", "valid"]
-    if valid.shape != ids.shape:
-        raise refuse([*loc, "shape"], f"{list(valid.shape)}; that of token_ids is wanted")
-    lengths = valid.sum(axis=1)
-    if (valid != (np.arange(ids.shape[1]) < lengths[:, None])).any():
-        raise refuse(loc, "in each row all that is valid comes first, and padding after it")
-    return [row[:length] for row, length in zip(ids, lengths.tolist(), strict=True)]
 
 
 def _find_wanted(asked: InferRequest, surface: Surface, way: str) -> list[Wanted]:

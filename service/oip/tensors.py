@@ -13,7 +13,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from model.errors import InputError
 from service.errors import Fault, InvalidRequest
+from service.inputs import read_base64
 from service.oip.schemas import InputTensor, OutputTensor
 
 Values = list[str] | NDArray[Any]  # row-major; strings are always flat
@@ -26,7 +28,13 @@ DTYPES = {
     "FP32": np.dtype("<f4"),
 }
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
-JSON_TYPES: dict[str, type] = {"BYTES": str, "BOOL": bool, "INT32": int, "INT64": int}
+JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "BYTES": (str,),
+    "BOOL": (bool,),
+    "INT32": (int,),
+    "INT64": (int,),
+    "FP32": (float, int),
+}
 LENGTH_BYTES = 4  # before an element of BYTES,
 LENGTH = struct.Struct("<I").pack  # so written
 PIECE = 16_384  # numbers that are written as JSON at once: then others have their turn
@@ -57,10 +65,27 @@ def read(tensor: InputTensor, content: bytes | None) -> Values:
         InvalidRequest: the values are not those of such a tensor.
     """
     values = _from_json(tensor) if content is None else _from_bytes(tensor, content)
-    found, count = len(values), math.prod(tensor.shape)
-    if found != count:
-        raise refuse(_loc(tensor), f"{found} elements; shape {tensor.shape} has {count}")
+    _check_count(tensor, len(values))
     return values if isinstance(values, list) else values.reshape(tensor.shape)
+
+
+def read_files(tensor: InputTensor, content: bytes | None) -> list[bytes]:
+    """The elements of BYTES as they are; in JSON they are in base64.
+
+    Raises:
+        InvalidRequest: it is no such tensor.
+    """
+    if content is not None:
+        found = _split(tensor, content)
+        _check_count(tensor, len(found))
+        return found
+    files = []
+    for index, text in enumerate(read(tensor, None)):
+        try:
+            files.append(read_base64(text))
+        except InputError as error:
+            raise refuse([*_loc(tensor), index], str(error)) from None
+    return files
 
 
 def write(tensor: Tensor, binary: bool) -> tuple[OutputTensor, bytes]:
@@ -83,6 +108,12 @@ def write(tensor: Tensor, binary: bool) -> tuple[OutputTensor, bytes]:
     return written, b""
 
 
+def _check_count(tensor: InputTensor, found: int) -> None:
+    count = math.prod(tensor.shape)
+    if found != count:
+        raise refuse(_loc(tensor), f"{found} elements; shape {tensor.shape} has {count}")
+
+
 def _loc(tensor: InputTensor) -> list[str | int]:
     return ["inputs", tensor.name]
 
@@ -96,20 +127,22 @@ def _from_json(tensor: InputTensor) -> Values:
             raise refuse([*_loc(tensor), "data"], f"is not nested as shape {tensor.shape} says")
         flat = list(chain.from_iterable(flat))
     wanted = JSON_TYPES[tensor.datatype]
-    for kind in {type(value) for value in flat} - {wanted}:
+    for kind in {type(value) for value in flat} - {*wanted}:
         found = f"{kind.__name__} among the data of {tensor.datatype}"
-        raise refuse([*_loc(tensor), "data"], f"{found}; only {wanted.__name__} is allowed")
-    if wanted is str:
+        told = " or ".join(allowed.__name__ for allowed in wanted)
+        raise refuse([*_loc(tensor), "data"], f"{found}; only {told} is allowed")
+    if tensor.datatype == "BYTES":
         return flat
     try:
-        return np.array(flat, DTYPES[tensor.datatype])
+        with np.errstate(over="ignore"):  # what is infinite then is refused with its place
+            return np.array(flat, DTYPES[tensor.datatype])
     except OverflowError:
         raise refuse([*_loc(tensor), "data"], f"more than {tensor.datatype} can hold") from None
 
 
 def _from_bytes(tensor: InputTensor, content: bytes) -> Values:
     if tensor.datatype == "BYTES":
-        return _split(tensor, content)
+        return _decode(tensor, _split(tensor, content))
     dtype = DTYPES[tensor.datatype]
     if len(content) % dtype.itemsize:
         found = f"{len(content)} bytes are no whole number of {tensor.datatype}"
@@ -119,8 +152,8 @@ def _from_bytes(tensor: InputTensor, content: bytes) -> Values:
     return np.frombuffer(content, dtype)
 
 
-def _split(tensor: InputTensor, content: bytes) -> list[str]:
-    elements: list[str] = []
+def _split(tensor: InputTensor, content: bytes) -> list[bytes]:
+    elements: list[bytes] = []
     place = 0
     while place < len(content):
         start = place + LENGTH_BYTES
@@ -128,12 +161,19 @@ def _split(tensor: InputTensor, content: bytes) -> list[str]:
         if not start <= place <= len(content):
             found = f"element {len(elements)} ends after the tensor's {len(content)} bytes"
             raise refuse(_loc(tensor), found)
-        try:
-            elements.append(content[start:place].decode())
-        except UnicodeDecodeError as error:
-            loc = [*_loc(tensor), len(elements)]
-            raise refuse(loc, f"is not UTF-8 at byte {error.start}: {error.reason}") from None
+        elements.append(content[start:place])
     return elements
+
+
+def _decode(tensor: InputTensor, elements: list[bytes]) -> list[str]:
+    texts: list[str] = []
+    for index, element in enumerate(elements):
+        try:
+            texts.append(element.decode())
+        except UnicodeDecodeError as error:
+            loc = [*_loc(tensor), index]
+            raise refuse(loc, f"is not UTF-8 at byte {error.start}: {error.reason}") from None
+    return texts
 
 
 def _to_bytes(values: Values) -> bytes:

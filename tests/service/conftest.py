@@ -34,6 +34,7 @@ from model.preprocess.text import TextPreprocessor
 from model.recipe import train_tokenizer
 from service.app import create_app
 from service.settings import Settings
+from tests.service.modalities import MODALITIES, config
 
 LAYERS, HEADS, MAX_LENGTH = 3, 4, 41
 SLOTS = HeadConfig(
@@ -171,6 +172,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     network = write_bundle(folder / "tiny", text_model((SLOTS, INTENT), tokenizer), tokenizer)
     preprocessor = TextPreprocessor(tokenizer, MAX_LENGTH)
     return SimpleNamespace(folder=folder, network=network, preprocessor=preprocessor)
+
+
+@pytest.fixture(scope="session")
+def modalities(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The bundles of `tests.service.modalities`.
+
+    Attributes: folder; networks, by name.
+    """
+    folder = tmp_path_factory.mktemp("modalities")
+    networks = {name: write_bundle(folder / name, config(name)) for name in MODALITIES}
+    return SimpleNamespace(folder=folder, networks=networks)
+
+
+@pytest.fixture(scope="session")
+def sources(modalities: SimpleNamespace) -> Iterator[Client]:
+    """A client of the app that serves them."""
+    made = Client(Settings(bundles=str(modalities.folder), precision="fp32", threads=1))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 python -m tests.service.examples
 """
 
+import base64
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,28 +17,40 @@ import pytest
 
 from service.openapi import EXAMPLES, Example, examples_of, matches
 from service.settings import Settings
-from tests.service.conftest import Client
+from tests.service.conftest import Client, write_bundle
+from tests.service.modalities import MODALITIES, config
 from tests.service.process import ROOT
 
 SHOWN_LINES = 2
-BUNDLE = ROOT / "bundles" / "assistant"
+SHIPPED = "assistant"
+FILE = re.compile("<base64 of (?P<path>.*)>")
 
 
 def fail(*_: object) -> None:
     raise RuntimeError("a bug")
 
 
+def contents(value: Any) -> Any:
+    """JSON with the files that are named in it."""
+    if isinstance(value, dict):
+        return {key: contents(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [contents(each) for each in value]
+    if isinstance(value, str) and (named := FILE.fullmatch(value)):
+        return base64.b64encode((ROOT / named["path"]).read_bytes()).decode()
+    return value
+
+
 class Stage:
-    """The service with the shipped bundle, in whatever state an example asks for.
+    """The service with a shipped bundle, in whatever state an example asks for.
 
     Args:
         folder: an empty one.
     """
 
     def __init__(self, folder: Path):
-        self._bundles = folder
-        shutil.copytree(BUNDLE, folder / BUNDLE.name)
-        self._clients: dict[str, Client] = {}
+        self._folder = folder
+        self._clients: dict[tuple[str, str], Client] = {}
 
     def ask(self, operation: str, example: Example) -> dict[str, Any]:
         """Send the request of an example: status, type and answer."""
@@ -44,21 +58,22 @@ class Stage:
         given = example.get("given", "")
         content = example.get("text")
         if "body" in example:
-            content = json.dumps(example["body"])
-        client = self._client(given)
+            content = json.dumps(contents(example["body"]))
+        bundle = example.get("bundle", SHIPPED)
+        client = self._client(given, bundle)
         path = path.format(**example.get("path", {}))
         headers = example.get("headers")
         request = client.http.build_request(method, path, headers=headers, content=content)
         while given == "101 headers" and len(request.headers) < 101:
             request.headers[f"X-{len(request.headers)}"] = ""
-        with self._state(given, client):
+        with self._state(given, client, self._folder / bundle):
             response = client.run(client.http.send(request))
             if "just now" in given:
                 response = client.run(client.http.send(request))
         if response.status_code == 200 and (method == "DELETE" or path.endswith("/unload")):
             self.close()  # of what was unloaded nothing more can be asked
         media = response.headers["content-type"].partition(";")[0]
-        told = response.text.replace(str(self._bundles), "bundles")
+        told = response.text.replace(str(self._folder / bundle), "bundles")
         if media == "text/plain":
             told = "".join(told.splitlines(keepends=True)[:SHOWN_LINES])
         answer = json.loads(told) if media.endswith(("/json", "+json")) else told
@@ -68,21 +83,28 @@ class Stage:
         while self._clients:
             self._clients.popitem()[1].close()
 
-    def _client(self, given: str) -> Client:
-        """Of a service with the settings that are given."""
+    def _client(self, given: str, bundle: str) -> Client:
+        """Of a service of that bundle, with the settings that are given."""
         setting = given.partition(",")[0] if given.startswith("REGARD_") else ""
-        if setting not in self._clients:
-            chosen: dict[str, Any] = {"bundles": self._bundles, "admin_key": "ADMIN", "threads": 1}
+        bundles = self._folder / bundle
+        if not bundles.exists():
+            bundles.mkdir()
+            if bundle in MODALITIES:
+                write_bundle(bundles / bundle, config(bundle))
+            else:
+                shutil.copytree(ROOT / "bundles" / bundle, bundles / bundle)
+        if (bundle, setting) not in self._clients:
+            chosen: dict[str, Any] = {"bundles": bundles, "admin_key": "ADMIN", "threads": 1}
             if setting:
                 name, _, value = setting.removeprefix("REGARD_").partition("=")
                 chosen[name.lower()] = value or None
-            self._clients[setting] = Client(Settings(**chosen))
-        return self._clients[setting]
+            self._clients[bundle, setting] = Client(Settings(**chosen))
+        return self._clients[bundle, setting]
 
     @contextmanager
-    def _state(self, given: str, client: Client) -> Iterator[None]:
+    def _state(self, given: str, client: Client, bundles: Path) -> Iterator[None]:
         registry, lifecycle = client.app.state.registry, client.app.state.lifecycle
-        broken = self._bundles / "broken"
+        broken = bundles / "broken"
         with pytest.MonkeyPatch.context() as patch:
             if given in ("loading", "no model"):
                 patch.setattr(registry, "predictors", {})

@@ -1,116 +1,14 @@
 """Every modality and every kind of head, by way of HTTP, against the network itself."""
 
-import base64
-import io
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from PIL import Image
 
-from model.config import (
-    EncoderConfig,
-    FrontendConfig,
-    GraphConfig,
-    HeadConfig,
-    ImageConfig,
-    ModelConfig,
-    SpeechConfig,
-    SpellingConfig,
-    VectorsConfig,
-)
 from model.ctc import greedy
 from model.network import Network
-from model.preprocess.batch import pad
-from model.preprocess.graph import Graph
-from model.preprocess.modalities import make_preprocessor
-from service.settings import Settings
-from tests.service.conftest import Client, write_bundle
-
-KINDS = (
-    HeadConfig(name="part", kind="token", labels=("x", "y", "z")),
-    HeadConfig(name="whole", kind="sequence", labels=("a", "b", "c", "d"), pool="mean"),
-    HeadConfig(name="size", kind="value", pool="mean"),
-    HeadConfig(name="said", kind="ctc", labels=("_", "1", "2")),
-)
-RATE = 8_000
-MODALITIES = {
-    "vectors": VectorsConfig(modality="vectors", features=5),
-    "sound": SpeechConfig(modality="speech", rate=RATE, mels=6, stack=3),
-    "image": ImageConfig(modality="image", rows=8, columns=12, patch=4, stride=4),
-    "graph": GraphConfig(modality="graph", features=5, hub=True, max_edges=200),
-    "word": SpellingConfig(modality="spelling", letters="abc'", repeat=2),
-}
-WINDOW = {"sound": 4}
-VOCABULARY = {"word": 17}
-RNG = np.random.default_rng(4)
-
-
-def config(name: str) -> ModelConfig:
-    sizes = {"layers": 2, "heads": 4, "d_model": 20, "d_hidden": 37}
-    return ModelConfig(
-        preprocess=MODALITIES[name],
-        frontend=FrontendConfig(vocabulary=VOCABULARY.get(name), max_length=60, positions="none"),
-        encoder=EncoderConfig(**sizes, window=WINDOW.get(name)),
-        heads=KINDS,
-    )
-
-
-def sound(samples: np.ndarray) -> str:
-    file = io.BytesIO()
-    soundfile.write(file, samples, RATE, format="WAV", subtype="FLOAT")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def picture(greys: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(greys).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def cases(name: str) -> list[tuple[Any, Any]]:
-    """As the request has it, and as the preprocessor takes it."""
-    made: list[tuple[Any, Any]] = []
-    for size in (3, 7, 2):
-        if name == "vectors":
-            rows = RNG.standard_normal((size, 5)).round(3)
-            made.append(({"vectors": rows.tolist()}, rows))
-        elif name == "sound":
-            samples = RNG.standard_normal(size * 900).astype(np.float32) / 9
-            made.append(({"audio": sound(samples)}, samples))
-        elif name == "image":
-            greys = RNG.integers(0, 256, (8, 12)).astype(np.uint8)
-            made.append(({"image": picture(greys)}, greys))
-        elif name == "word":
-            made.append(("cab'bac"[:size], "CAB'BAC"[:size]))
-        else:
-            rows, edges = RNG.standard_normal((size, 5)).round(3), [[0, size - 1], [1, 0]]
-            given = {"nodes": rows.tolist(), "edges": edges}
-            made.append((given, Graph(rows, edges)))
-    return made
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """client; networks by name."""
-    folder: Path = tmp_path_factory.mktemp("modalities")
-    networks = {name: write_bundle(folder / name, config(name)) for name in MODALITIES}
-    client = Client(Settings(bundles=str(folder), precision="fp32", threads=1))
-    yield SimpleNamespace(client=client, networks=networks)
-    client.close()
-
-
-def run(network: Network, source: Any) -> tuple[Any, Any]:
-    """What it encodes to, and what torch makes of it."""
-    encoded = make_preprocessor(network.config.preprocess, 60, "").encode(source)
-    arrays = {name: torch.from_numpy(array) for name, array in pad([encoded]).items()}
-    with torch.inference_mode():
-        return encoded, network(arrays)
+from tests.service.modalities import KINDS, MODALITIES, RATE, cases, run, sound
 
 
 def dense(network: Network, encoded: Any, weights: torch.Tensor) -> np.ndarray:
@@ -130,10 +28,10 @@ def dense(network: Network, encoded: Any, weights: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_every_head_answers_as_the_network_does(served: SimpleNamespace, name: str) -> None:
-    network, given = served.networks[name], cases(name)
+def test_every_head_answers_as_the_network_does(sources, modalities, name: str) -> None:
+    network, given = modalities.networks[name], cases(name)
     request = {"model": name, "inputs": [asked for asked, _ in given], "options": {"top_k": 4}}
-    answer = served.client.ask("/v1/predict", request)
+    answer = sources.ask("/v1/predict", request)
     for (_, source), result in zip(given, answer["results"], strict=True):
         encoded, output = run(network, source)
         logits = {head: values[0] for head, values in output.logits.items()}
@@ -153,11 +51,11 @@ def test_every_head_answers_as_the_network_does(served: SimpleNamespace, name: s
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_an_answer_is_the_same_alone_and_among_others(served: SimpleNamespace, name: str) -> None:
+def test_an_answer_is_the_same_alone_and_among_others(sources, name: str) -> None:
     asked = [request for request, _ in cases(name)]
-    together = served.client.ask("/v1/predict", {"model": name, "inputs": asked})["results"]
+    together = sources.ask("/v1/predict", {"model": name, "inputs": asked})["results"]
     for one, expected in zip(asked, together, strict=True):
-        (alone,) = served.client.ask("/v1/predict", {"model": name, "inputs": one})["results"]
+        (alone,) = sources.ask("/v1/predict", {"model": name, "inputs": one})["results"]
         assert alone["labels"]["part"] == [
             entry | {"score": pytest.approx(entry["score"], abs=1e-5)}
             for entry in expected["labels"]["part"]
@@ -165,28 +63,39 @@ def test_an_answer_is_the_same_alone_and_among_others(served: SimpleNamespace, n
 
 
 @pytest.mark.parametrize("name", MODALITIES)
-def test_attention_is_laid_out_as_rows_of_all_positions(served: SimpleNamespace, name: str) -> None:
+def test_attention_is_laid_out_as_rows_of_all_positions(sources, modalities, name: str) -> None:
     for request, source in cases(name):
         attention = {"layers": "all", "dtype": "float32"}
         body = {"model": name, "inputs": request, "attention": attention}
-        (result,) = served.client.ask("/v1/attention", body)["results"]
-        encoded, output = run(served.networks[name], source)
+        (result,) = sources.ask("/v1/attention", body)["results"]
+        encoded, output = run(modalities.networks[name], source)
         found = np.array(result["attention"]["weights"])
-        expected = [dense(served.networks[name], encoded, layer) for layer in output.weights]
+        expected = [dense(modalities.networks[name], encoded, layer) for layer in output.weights]
         np.testing.assert_allclose(found, np.stack(expected), atol=1e-4)
         assert len(result["attention"]["positions"]) == encoded.length
         one = body | {"attention": {"layers": "all", "query": {"first": 1, "last": 1}}}
-        (row,) = served.client.ask("/v1/attention", one)["results"]
+        (row,) = sources.ask("/v1/attention", one)["results"]
         np.testing.assert_allclose(row["attention"]["weights"], found[:, :, 1:2], atol=1e-6)
         rolled = body | {"attention": {"kind": "rollout"}}
-        (result,) = served.client.ask("/v1/attention", rolled)["results"]
+        (result,) = sources.ask("/v1/attention", rolled)["results"]
         np.testing.assert_allclose(np.array(result["attention"]["weights"]).sum(-1), 1, atol=1e-5)
 
 
-def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
+@pytest.mark.parametrize("options", [{}, {"beam_width": 4}])
+def test_numbers_that_a_network_cannot_add_up_are_told(sources, options: dict[str, int]) -> None:
+    rows = [[3.4e38, -3.4e38, 1e38, 3.4e38, 1.0]] * 3
+    for name, large in (("vectors", {"vectors": rows}), ("graph", {"nodes": rows})):
+        inputs = [cases(name)[0][0], large]
+        request = {"model": name, "inputs": inputs, "options": options}
+        response = sources.post("/v1/predict", request)
+        assert response.status_code == 422
+        assert "inputs.1: its numbers are too large" in response.json()["detail"]
+
+
+def test_places_are_in_the_terms_of_the_input(sources) -> None:
     def first(name: str) -> list[dict[str, Any]]:
         request = {"model": name, "inputs": cases(name)[0][0]}
-        labels = served.client.ask("/v1/label", request)["results"][0]["labels"]["part"]
+        labels = sources.ask("/v1/label", request)["results"][0]["labels"]["part"]
         return [{k: v for k, v in one.items() if k not in ("label", "score")} for one in labels]
 
     assert first("vectors") == [{"position": 0}, {"position": 1}, {"position": 2}]
@@ -222,9 +131,7 @@ def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
         ("word", "a" * 31, "31 letters; 1 to 30 are allowed"),
     ],
 )
-def test_what_a_model_cannot_take_is_told(
-    served: SimpleNamespace, name: str, given: Any, told: str
-) -> None:
-    response = served.client.post("/v1/predict", {"model": name, "inputs": given})
+def test_what_a_model_cannot_take_is_told(sources, name: str, given: Any, told: str) -> None:
+    response = sources.post("/v1/predict", {"model": name, "inputs": given})
     assert response.status_code == 422
     assert told in response.json()["detail"]

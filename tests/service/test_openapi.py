@@ -30,7 +30,7 @@ NOT_PROMISED = [
 DOCUMENT = create_app(Settings(), load=False).openapi()
 MODEL, VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 REPOSITORY = "/v2/repository/models/{model}"
-ASKED = ["/v1/predict", "/v1/label", "/v1/classify", "/v1/attention"]
+ASKED = ["/v1/predict", "/v1/label", "/v1/classify", "/v1/transcribe", "/v1/attention"]
 FOREIGN = ["/hf/{model}", "/hf/{model}/{head}"]
 NAMES = {"model": "tiny", "head": "intent", "version": "7"}
 ASKED += [f"{MODEL}/infer", f"{VERSION}/infer", "/v2/repository/index"]

@@ -33,9 +33,9 @@ values = {
 kinds = dict(zip(INPUTS, ("BYTES", "BYTES", "INT64", "INT64", "BOOL"), strict=True))
 
 
-def answered_or_refused(client, content: bytes, headers: dict[str, str]) -> None:
+def answered_or_refused(client, content: bytes, headers: dict[str, str], path: str = PATH) -> None:
     async def post() -> Any:
-        return await asyncio.wait_for(client.http.post(PATH, content=content, headers=headers), 20)
+        return await asyncio.wait_for(client.http.post(path, content=content, headers=headers), 20)
 
     response = client.run(post())
     assert response.status_code == 200 or 400 <= response.status_code < 500, response.text
