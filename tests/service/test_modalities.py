@@ -1,100 +1,27 @@
 """Every modality and every kind of head, by way of HTTP, against the network itself."""
 
-import base64
-import io
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from PIL import Image
 
-from model.config import (
-    EncoderConfig,
-    FrontendConfig,
-    GraphConfig,
-    HeadConfig,
-    ImageConfig,
-    ModelConfig,
-    SpeechConfig,
-    VectorsConfig,
-)
 from model.ctc import greedy
 from model.network import Network
 from model.preprocess.batch import pad
-from model.preprocess.graph import Graph
 from model.preprocess.modalities import make_preprocessor
 from service.settings import Settings
-from tests.service.conftest import Client, write_bundle
-
-KINDS = (
-    HeadConfig(name="part", kind="token", labels=("x", "y", "z")),
-    HeadConfig(name="whole", kind="sequence", labels=("a", "b", "c", "d"), pool="mean"),
-    HeadConfig(name="size", kind="value", pool="mean"),
-    HeadConfig(name="said", kind="ctc", labels=("_", "1", "2")),
-)
-RATE = 8_000
-MODALITIES = {
-    "vectors": VectorsConfig(modality="vectors", features=5),
-    "sound": SpeechConfig(modality="speech", rate=RATE, mels=6, stack=3),
-    "image": ImageConfig(modality="image", rows=8, columns=12, patch=4, stride=4),
-    "graph": GraphConfig(modality="graph", features=5, hub=True, max_edges=200),
-}
-WINDOW = {"sound": 4}
-RNG = np.random.default_rng(4)
-
-
-def config(name: str) -> ModelConfig:
-    sizes = {"layers": 2, "heads": 4, "d_model": 20, "d_hidden": 37}
-    return ModelConfig(
-        preprocess=MODALITIES[name],
-        frontend=FrontendConfig(max_length=60, positions="none"),
-        encoder=EncoderConfig(**sizes, window=WINDOW.get(name)),
-        heads=KINDS,
-    )
-
-
-def sound(samples: np.ndarray) -> str:
-    file = io.BytesIO()
-    soundfile.write(file, samples, RATE, format="WAV", subtype="FLOAT")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def picture(greys: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(greys).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def cases(name: str) -> list[tuple[dict[str, Any], Any]]:
-    """As the request has it, and as the preprocessor takes it."""
-    made: list[tuple[dict[str, Any], Any]] = []
-    for size in (3, 7, 2):
-        if name == "vectors":
-            rows = RNG.standard_normal((size, 5)).round(3)
-            made.append(({"vectors": rows.tolist()}, rows))
-        elif name == "sound":
-            samples = RNG.standard_normal(size * 900).astype(np.float32) / 9
-            made.append(({"audio": sound(samples)}, samples))
-        elif name == "image":
-            greys = RNG.integers(0, 256, (8, 12)).astype(np.uint8)
-            made.append(({"image": picture(greys)}, greys))
-        else:
-            rows, edges = RNG.standard_normal((size, 5)).round(3), [[0, size - 1], [1, 0]]
-            given = {"nodes": rows.tolist(), "edges": edges}
-            made.append((given, Graph(rows, edges)))
-    return made
+from tests.service.conftest import Client
+from tests.service.modalities import KINDS, MODALITIES, RATE, cases, sound, write_all
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """client; networks by name."""
-    folder: Path = tmp_path_factory.mktemp("modalities")
-    networks = {name: write_bundle(folder / name, config(name)) for name in MODALITIES}
+    folder = tmp_path_factory.mktemp("modalities")
+    networks = write_all(folder)
     client = Client(Settings(bundles=str(folder), precision="fp32", threads=1))
     yield SimpleNamespace(client=client, networks=networks)
     client.close()
