@@ -1,6 +1,6 @@
 """The JSON that /v1 answers with: typed dictionaries, which cost nothing to make."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, RootModel, with_config
 from typing_extensions import TypedDict
@@ -269,6 +269,8 @@ class Model(TypedDict):
     """Its SPDX name."""
     modality: str
     """What its inputs are."""
+    preprocess: dict[str, Any]
+    """How they become positions: what the preprocessor of the modality is given."""
     default: bool
     """It answers requests that name no model."""
     refused: NotRequired[str]
