@@ -3,6 +3,9 @@
 # make lint     formatting, lint, types and imports alone
 # make wheel    build dist/regard-VERSION-py3-none-any.whl, the shipped bundles within
 # make bench    measure the service; REGARD_DATA is the folder that holds snips/
+# make image    build the container image; TARGET=gpu for the one with CUDA, BASE for another base
+# make image-test   build it, run it and test it; where no engine is, Debian's Podman is installed
+# make sbom     what the image holds, with licences, as CycloneDX: regard.cdx.json
 # make clean    remove every environment and every cache
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +15,14 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve test lint wheel bench clean
+DOCKER ?= $(shell for one in docker podman; do $$one info >/dev/null 2>&1 && echo $$one && break; done)
+IMAGE ?= regard
+TARGET ?= cpu
+TAGS := $(if $(TARGET:gpu=),latest $(VERSION),gpu $(VERSION)-gpu)
+# Else Podman leaves the health check out.
+export BUILDAH_FORMAT = docker
+
+.PHONY: serve test lint wheel bench image image-test sbom clean
 .DEFAULT_GOAL := serve
 
 serve: $(SERVE)/installed
@@ -38,8 +48,23 @@ wheel: $(SERVE)/installed
 bench: $(DEV)/installed
 	@$(DEV)/bin/python bench/serving.py
 
+image:
+	@$(DOCKER) build --target $(TARGET) $(TAGS:%=--tag $(IMAGE):%) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	  --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
+
+image-test: $(DEV)/installed
+	@$(DEV)/bin/pytest tests/image
+
+sbom: $(DEV)/installed
+	@$(DOCKER) save --output regard.tar $(IMAGE)
+	@SYFT_CHECK_FOR_APP_UPDATE=false $(DEV)/bin/syft scan --quiet docker-archive:regard.tar \
+	  --source-name $(IMAGE) --output cyclonedx-json=regard.cdx.json
+	@rm regard.tar
+
 clean:
-	rm -rf $(SERVE) $(DEV) bench/.peers build dist *.egg-info
+	rm -rf $(SERVE) $(DEV) bench/.peers build dist *.egg-info regard.tar regard.cdx.json
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -9,9 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -136,15 +139,21 @@ def evaluate(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="Name of a model, or folder of a bundle.")],
-    file: Annotated[Path | None, typer.Argument(help="[default: standard input]")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="File; with ray also a folder. [default: standard input]")
+    ] = None,
     json_lines: Annotated[
         bool, typer.Option("--jsonl", help='Lines are JSON: "text" or {"words": [...]}.')
     ] = False,
+    engine: Annotated[str, typer.Option(help="local, or ray: all CPUs of a cluster.")] = "local",
+    out: Annotated[Path | None, typer.Option(help="With ray: folder of the answers.")] = None,
+    part: Annotated[int, typer.Option(min=1, help="With ray: lines a file of answers.")] = 4096,
 ) -> None:
     """Answer each line of a file with a line of JSON, as the service does (docs/api.md).
 
     A file named *.jsonl is read as JSON lines. A line that cannot be answered gives a problem in
-    its place, and exit code 1 at the end.
+    its place, and exit code 1 at the end. On Ray (docs/offline.md), a run that was broken off goes
+    on where it is started again.
     """
     import asyncio
 
@@ -156,7 +165,14 @@ def predict(
     if folder is None:
         looked = " or ".join(map(str, folders))
         raise ValueError(f"there is no model {model!r} in {looked}, and no such folder")
-    failed = asyncio.run(_predict(folder, file, json_lines or _is_jsonl(file)))
+    if engine == "local":
+        failed = asyncio.run(_predict(folder, path, json_lines or _is_jsonl(path)))
+    elif engine == "ray" and path is not None and out is not None:
+        failed = _predict_on_ray(folder, path, out, part)
+    elif engine == "ray":
+        raise ValueError("on ray the answers need a path to read and a folder to go to, --out")
+    else:
+        raise ValueError(f"unknown engine {engine!r}; allowed: local, ray")
     if failed:
         typer.echo(f"regard: {failed} lines could not be answered", err=True)
         raise typer.Exit(1)
@@ -164,64 +180,54 @@ def predict(
 
 async def _predict(folder: Path, file: Path | None, json_lines: bool) -> int:
     """The number of lines that failed."""
+    from service.offline import Offline, line_to_json
+    from service.session import cpu_quota
+    from service.settings import Settings
+
+    async def read(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
+        for line in lines:
+            yield line_to_json(line, json_lines)
+
+    offline = Offline(folder, Settings(), cpu_quota())
+    with file.open("rb") if file else sys.stdin.buffer as lines, _progress() as progress:
+        task = progress.add_task("", total=None)
+        async for answers in offline.answer(read(lines)):
+            sys.stdout.buffer.write(answers)
+            progress.advance(task, answers.count(b"\n"))
+    sys.stdout.flush()
+    await offline.close()
+    return offline.failed
+
+
+def _predict_on_ray(folder: Path, source: Path, out: Path, part: int) -> int:
+    """The number of lines that failed."""
+    from service.settings import Settings
+
+    try:
+        from service.ray_data import predict
+    except ImportError as error:
+        raise ValueError(f"the engine ray needs the extra ray: {error}") from error
+
+    with _progress() as progress:
+        task = progress.add_task("", total=None)
+        return predict(
+            *(folder.resolve(), source.resolve(), out.resolve(), Settings(), part),
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def _progress() -> "Progress":
+    """On standard error, where nothing else is seen to come."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from service.caller import Caller
-    from service.errors import ServiceError, UnknownModel
-    from service.lines import answer_line, answer_lines
-    from service.loader import load_bundle
-    from service.predictor import Predictor
-    from service.problems import write_problem
-    from service.scheduler import Scheduler
-    from service.session import cpu_quota
-    from service.settings import Settings
-    from service.telemetry import Metrics
-
-    scheduler = Scheduler()
-    predictor = load_bundle(folder, Settings(), cpu_quota(), Metrics(), scheduler)
-    progress = Progress(
+    return Progress(
         SpinnerColumn(),
         TextColumn("{task.completed} lines"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         disable=sys.stdout.isatty() or not sys.stderr.isatty(),  # answers are seen to come
     )
-    failed = 0
-
-    def find_model(name: str | None) -> Predictor:
-        if name not in (None, predictor.manifest.name):
-            message = f"there is only {predictor.manifest.name}"
-            raise UnknownModel([{"loc": ["model"], "message": message}])
-        return predictor
-
-    def tell(error: Exception, number: int) -> bytes:
-        nonlocal failed
-        if not isinstance(error, ServiceError):
-            raise error
-        failed += 1
-        return write_problem(error, "", number).body
-
-    with file.open(encoding="utf-8") if file else sys.stdin as lines, progress:
-        task = progress.add_task("", total=None)
-        async for answers in answer_lines(
-            _read(lines, json_lines),
-            lambda line: answer_line(line, find_model, Caller()),
-            tell,
-        ):
-            sys.stdout.buffer.write(answers)
-            progress.advance(task, answers.count(b"\n"))
-    sys.stdout.flush()
-    await predictor.close()
-    scheduler.close()
-    return failed
-
-
-async def _read(lines: Iterable[str], json_lines: bool) -> AsyncIterator[bytes]:
-    """Each as JSON, without its end."""
-    for line in lines:
-        text = line.rstrip("\r\n")
-        yield text.encode() if json_lines else json.dumps(text).encode()
 
 
 def _is_jsonl(file: Path | None) -> bool:

@@ -2,7 +2,7 @@
 
 manifest.json           what is in it (`Manifest`)
 model.<precision>.onnx  one graph a precision; all heads and all attention in one pass
-tokenizer.json          for text and spelling
+tokenizer.json          for text
 README.md               the model card
 """
 

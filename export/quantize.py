@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from onnxruntime.transformers.float16 import convert_float_to_float16
+
+import export.runtime  # noqa: F401  # before onnxruntime is
 
 LARGEST = 127
 FP16_LARGEST = 65_504.0
@@ -26,6 +27,9 @@ def to_fp16(graph: ModelProto) -> ModelProto:
     Softmax and layer norm read and write half precision too; on a GPU they compute in fp32. What
     marks keys that may not be looked at becomes the least number there is, as it is in fp32.
     """
+    # Here, as `export.runtime` must be imported first.
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+
     copy = ModelProto.FromString(graph.SerializeToString())
     del copy.graph.value_info[:]
     converted: ModelProto = convert_float_to_float16(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Literal
 
-# Both names are in use; whoever imports this package does not want to be reported on.
+# Both names are in use; whoever imports this package does not want to be reported on. So that it
+# holds, nobody else imports onnxruntime.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from model.preprocess.batch import Arrays
 
 Device = Literal["cpu", "cuda"]
+Node = onnxruntime.NodeArg  # an input or output of a graph
 Outputs = dict[str, NDArray[np.floating]]
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 OPTIONS: dict[Device, dict[str, str]] = {

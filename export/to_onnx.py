@@ -41,8 +41,11 @@ def output_names(network: Network) -> list[str]:
 
 def to_onnx(network: Network, path: Path) -> onnx.ModelProto:
     """Write the fp32 graph to `path`; axes with a name are free."""
-    inputs = network.config.preprocess.inputs
-    arrays = sample(inputs, network.config.frontend.vocabulary or 0, 2, 5, np.random.default_rng(0))
+    config, rng = network.config, np.random.default_rng(0)
+    inputs = config.preprocess.inputs
+    # Long enough for several blocks of a window: an axis of 1 would be taken to be always 1.
+    length = min(2 * (config.encoder.window or 2) + 1, config.frontend.max_length)
+    arrays = sample(inputs, config.frontend.vocabulary or 0, 2, length, rng)
     example = tuple(torch.from_numpy(arrays[array.name]) for array in inputs)
     free = {name: torch.export.Dim(name) for name in ("batch", "length", "edges")}
     shapes = tuple(

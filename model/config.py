@@ -60,11 +60,29 @@ class TextConfig(Config):
         return TOKEN_IDS, VALID
 
 
-class SpellingConfig(TextConfig):
+class SpellingConfig(Config):
     """A word's letters, each several times in a row, so that a head may say more of it."""
 
     modality: Literal["spelling"]
+    letters: str = Field(min_length=1, max_length=10_000, description="in lower case, once each")
     repeat: int = Field(gt=0, le=8, description="positions of a letter")
+
+    @field_validator("letters")
+    @classmethod
+    def _letters_differ(cls, letters: str) -> str:
+        if len(set(letters)) < len(letters) or letters != letters.lower():
+            raise ValueError("give each letter once, in lower case")
+        return letters
+
+    @property
+    def tokens(self) -> int:
+        """How many token ids there are; 0 is no letter's."""
+        return 1 + 2 * self.repeat * len(self.letters)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the network takes of it, and which positions are real."""
+        return TOKEN_IDS, VALID
 
 
 class _Vectors(Config):
@@ -135,6 +153,7 @@ class GraphConfig(VectorsConfig):
     """Nodes, each a vector, that look along edges."""
 
     modality: Literal["graph"]
+    shares: bool = Field(default=False, description="a node's numbers are divided by their sum")
     hub: bool = Field(default=False, description="a node of zeros in front, tied to all others")
     max_edges: int = Field(gt=0, description="of one input, both ways, self loops included")
 
@@ -159,6 +178,7 @@ class FrontendConfig(Config):
     )
     max_length: int = Field(gt=0, description="positions, special tokens included")
     positions: Positions = "sinusoidal"
+    hide: Fraction = Field(default=0.0, description="P(a vector is 0), in training")
 
 
 class EncoderConfig(Config):
@@ -230,6 +250,10 @@ class ModelConfig(Config):
         if embedded != (self.frontend.vocabulary is not None):
             wanted = "a" if embedded else "no"
             raise ValueError(f"{self.preprocess.modality} needs {wanted} frontend.vocabulary")
+        if isinstance(self.preprocess, SpellingConfig):
+            needed = self.preprocess.tokens
+            if self.frontend.vocabulary != needed:
+                raise ValueError(f"these letters need frontend.vocabulary = {needed}")
         if self.encoder.window and EDGES in self.preprocess.inputs:
             raise ValueError("a graph has no window; leave encoder.window out")
         return self
@@ -251,6 +275,7 @@ class TrainConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     average: Fraction = Field(default=0.0, description="decay of the weights' moving average")
     label_smoothing: Fraction = 0.0
+    consistency: float = Field(default=0.0, ge=0, description="weight of what two passes differ in")
     train_embeddings: bool = True
     choose: str = Field(default="exact_match", description="the metric on dev to keep weights by")
     seed: int = 0

@@ -81,13 +81,13 @@ def _search(log_probs: Doubles, width: int) -> list[tuple[int, ...]]:
         grown[:, BLANK] = -np.inf
         blank, label = either + row[BLANK], label + row[last]
         place = {prefix: index for index, prefix in enumerate(prefixes)}
-        for index, prefix in enumerate(prefixes):
-            parent = place.get(prefix[:-1]) if prefix else None
-            if parent is not None:
-                label[index] = np.logaddexp(label[index], grown[parent, prefix[-1]])
-                grown[parent, prefix[-1]] = -np.inf
+        shorter = np.array([place.get(prefix[:-1], -1) if prefix else -1 for prefix in prefixes])
+        again = np.flatnonzero(shorter >= 0)  # grown anew, though in the beam already
+        fresh = shorter[again], last[again]
+        label[again] = np.logaddexp(label[again], grown[fresh])
+        grown[fresh] = -np.inf
         ranked = np.concatenate([np.logaddexp(blank, label), grown.ravel()])
-        kept = np.argsort(-ranked, kind="stable")[:width]
+        kept = np.argpartition(-ranked, min(width, len(ranked)) - 1)[:width]
         kept = kept[ranked[kept] > -np.inf]
         old = kept[kept < len(prefixes)]
         parents, following = np.divmod(kept[kept >= len(prefixes)] - len(prefixes), len(row))

@@ -100,9 +100,20 @@ def _decoder(head: HeadConfig) -> Callable[[NDArray[np.floating], Encoded], Targ
 
 
 def _same(gold: Target, found: Target) -> bool:
+    if isinstance(gold, frozenset):
+        return found in gold
     if isinstance(gold, tuple) and isinstance(found, tuple) and len(gold) == len(found):
         return all(one in (None, other) for one, other in zip(gold, found, strict=True))
     return gold == found
+
+
+def _ctc_metrics(_: HeadConfig, gold: list, found: list) -> dict[str, float]:
+    right = [labels if isinstance(labels, frozenset) else {labels} for labels in gold]
+    pairs = zip(right, found, strict=True)
+    return {
+        "accuracy": sum(labels in one for one, labels in pairs) / len(found),
+        "error_rate": error_rate(right, found),
+    }
 
 
 def _token_metrics(head: HeadConfig, gold: list, found: list) -> dict[str, float]:
@@ -119,8 +130,5 @@ METRICS: dict[str, Callable[[HeadConfig, list, list], dict[str, float]]] = {
     "token": _token_metrics,
     "sequence": lambda _, gold, found: {"accuracy": accuracy(gold, found)},
     "value": lambda _, gold, found: {"rmse": rmse(gold, found)},
-    "ctc": lambda _, gold, found: {
-        "accuracy": accuracy(gold, found),
-        "error_rate": error_rate(gold, found),
-    },
+    "ctc": _ctc_metrics,
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
@@ -45,10 +46,12 @@ class VectorFrontend(_Frontend):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         self.project = nn.Linear(config.preprocess.width, config.encoder.d_model)
+        self.hide = nn.Dropout(config.frontend.hide)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """`vectors` float32 (batch, length, features) -> (batch, length, d_model)."""
-        return self.place(self.project(arrays["vectors"]))
+        vectors = arrays["vectors"]
+        return self.place(self.project(vectors * self.hide(torch.ones_like(vectors[..., :1]))))
 
 
 def make_frontend(config: ModelConfig) -> TokenFrontend | VectorFrontend:

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, ctc_loss, mse_loss
 
 from model.config import EncoderConfig, HeadConfig
+from model.ctc import BLANK
 from model.data.examples import Target
 from model.preprocess.batch import Encoded
 
 IGNORED = -100  # target where there is no label
-BLANK = 0  # the label of a ctc head that stands for none
+SHARPNESS = 2  # power that probabilities are raised to, to make one of them stand out
 
 
 class Head(nn.Module):
@@ -60,6 +61,11 @@ class TokenHead(Head):
         """Cross-entropy to the teacher's probabilities (labelled positions, labels)."""
         return temperature**2 * cross_entropy(logits[target != IGNORED] / temperature, teacher)
 
+    @staticmethod
+    def disagreement(passes: Sequence[Tensor], valid: Tensor) -> Tensor:
+        """What several passes' logits differ in, over all valid positions; see `_disagreement`."""
+        return _disagreement([logits[valid] for logits in passes])
+
 
 class SequenceHead(Head):
     """One label for the whole sequence (N -> 1)."""
@@ -82,6 +88,11 @@ class SequenceHead(Head):
     def distance(logits: Tensor, teacher: Tensor, target: Tensor, temperature: float) -> Tensor:
         """Cross-entropy to the teacher's probabilities (batch, labels)."""
         return temperature**2 * cross_entropy(logits / temperature, teacher)
+
+    @staticmethod
+    def disagreement(passes: Sequence[Tensor], valid: Tensor) -> Tensor:
+        """What several passes' logits differ in; see `_disagreement`."""
+        return _disagreement(passes)
 
 
 class ValueHead(Head):
@@ -151,6 +162,20 @@ class CTCHead(TokenHead):
         )
         even = -(shares.mean(-1) * real).sum() / real.sum()
         return (1 - smoothing) * loss + smoothing * even
+
+
+def _disagreement(passes: Sequence[Tensor]) -> Tensor:
+    """Mean squared distance of each pass to the passes' mean, which is made sharper.
+
+    Needs no labels (Feng et al. 2020, eq. 3 to 5; arXiv:2005.11079).
+
+    Args:
+        passes: logits (inputs, labels) each.
+    """
+    shares = torch.stack([logits.softmax(-1) for logits in passes])
+    sharp = shares.detach().mean(0) ** SHARPNESS
+    sharp = sharp / sharp.sum(-1, keepdim=True)
+    return (shares - sharp).square().sum(-1).mean()
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Metrics over whole data sets."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 
@@ -60,7 +60,13 @@ def edit_distance(one: Sequence[object], other: Sequence[object]) -> int:
     return row[-1]
 
 
-def error_rate(gold: Sequence[Sequence[object]], predicted: Sequence[Sequence[object]]) -> float:
-    """Edits over labels, summed over all sequences."""
-    edits = sum(edit_distance(a, b) for a, b in zip(gold, predicted, strict=True))
-    return edits / sum(map(len, gold))
+def error_rate(
+    gold: Sequence[Collection[Sequence[object]]], predicted: Sequence[Sequence[object]]
+) -> float:
+    """Edits to the nearest right sequence over the labels of that one, both summed over all."""
+    nearest = [
+        min((edit_distance(one, found), len(one)) for one in right)
+        for right, found in zip(gold, predicted, strict=True)
+    ]
+    edits, labels = map(sum, zip(*nearest, strict=True))
+    return edits / labels

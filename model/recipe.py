@@ -111,7 +111,7 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
             encoder = encoder.model_copy(update={"dropout": recipe.dropout})
     else:
         tokenizer = ""
-        if recipe.frontend.vocabulary:
+        if isinstance(recipe.preprocess, TextConfig):
             tokenizer = train_tokenizer(splits.train, recipe.frontend.vocabulary)
         frontend, encoder = recipe.frontend, recipe.encoder
     heads = tuple(

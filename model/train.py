@@ -88,10 +88,11 @@ class _Run:
         self._save(epoch, metrics, row)
 
     def _step(self, batch: Batch, step: int) -> float:
-        rate = one_cycle(step, self.config.epochs * self.steps_an_epoch, self.config.warmup)
+        steps = self.config.epochs * self.steps_an_epoch
+        rate = one_cycle(step, steps, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["peak"]
-        loss = self._loss(batch)
+        loss = self._loss(batch, step / steps)
         if not math.isfinite(value := loss.item()):
             raise DataError(f"the loss is {value} at step {step}; try a lower learning_rate")
         self.optimizer.zero_grad()
@@ -103,18 +104,28 @@ class _Run:
             checkpoints.average(self.average, self.network.state_dict(), decay)
         return value
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch, progress: float) -> Tensor:
+        weight, valid = self.config.consistency, batch.arrays["valid"]
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.network(batch.arrays).logits
-        total, valid = torch.zeros(()), batch.arrays["valid"]
+            passes = [self.network(batch.arrays).logits for _ in range(2 if weight else 1)]
+        total = torch.zeros(())
         for name, head in self.network.heads.items():
-            target, ours = batch.targets[name], logits[name].float()
-            loss = head.loss(ours, target, valid, self.config.label_smoothing)
-            if (distill := self.recipe.distill) is not None:
-                distance = head.distance(ours, batch.taught[name], target, distill.temperature)
-                loss = (1 - distill.weight) * loss + distill.weight * distance
-            total = total + loss
+            several = [logits[name].float() for logits in passes]
+            losses = [self._head_loss(name, logits, batch) for logits in several]
+            total = total + sum(losses) / len(losses)
+            if weight:
+                # At first all answers are alike, and would agree on one label for everything.
+                ready = min(1.0, 2 * progress)
+                total = total + ready * weight * head.disagreement(several, valid)
         return total
+
+    def _head_loss(self, name: str, logits: Tensor, batch: Batch) -> Tensor:
+        head, target = self.network.heads[name], batch.targets[name]
+        loss = head.loss(logits, target, batch.arrays["valid"], self.config.label_smoothing)
+        if (distill := self.recipe.distill) is None:
+            return loss
+        distance = head.distance(logits, batch.taught[name], target, distill.temperature)
+        return (1 - distill.weight) * loss + distill.weight * distance
 
     def _evaluate(self) -> dict[str, float]:
         trained = {n: t.clone() for n, t in self.network.state_dict().items()}

@@ -8,10 +8,8 @@ from pathlib import Path
 # Words are encoded one at a time: a pool of the tokenizer's own would only compete for the CPUs.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import onnxruntime
-
 from export.bundle import BundleError, Manifest, Precision, Tensor, read_file
-from export.runtime import Device, Outputs, Runner
+from export.runtime import Device, Node, Outputs, Runner
 from export.sample import extreme
 from model.preprocess.batch import Arrays
 
@@ -140,7 +138,7 @@ class Session:
                     )
 
 
-def _describe(node: onnxruntime.NodeArg | None) -> str:
+def _describe(node: Node | None) -> str:
     return f"{node.name} {node.type} {node.shape}" if node else "(none)"
 
 

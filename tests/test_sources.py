@@ -19,6 +19,9 @@ METHODS = {
     *("importlib.import_module", "onnxruntime.SessionOptions.register_custom_ops_library"),
 }
 
+# Cora is published as pickles: their hashes are checked, and six types are made of them, no other.
+ALLOWED = {"model/data/cora.py": ["pickle"]}
+
 
 def found(tree: ast.AST) -> Iterator[str]:
     """Each use of what is forbidden."""
@@ -42,7 +45,8 @@ def found(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_that_could_run_what_it_reads(path: Path) -> None:
-    assert list(found(ast.parse(path.read_text("utf-8")))) == []
+    allowed = ALLOWED.get(path.relative_to(ROOT).as_posix(), [])
+    assert list(found(ast.parse(path.read_text("utf-8")))) == allowed
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 # token: a label for each labelled position, None where it is not known; sequence: a label; value: a
-# number; ctc: labels in order.
-Target = tuple[str | None, ...] | str | float
+# number; ctc: labels in order or, to measure by, several such tuples, each of which is right.
+Target = tuple[str | None, ...] | str | float | frozenset[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,9 @@ class GraphPreprocessor:
         """
         hub = int(self.config.hub)
         nodes = check_vectors(source.nodes, self.config.features, self.max_length - hub)
+        if self.config.shares:
+            sums = np.abs(nodes).sum(axis=1, keepdims=True)
+            nodes = nodes / np.where(sums, sums, 1)
         edges = check_edges(source.edges, len(nodes)) + hub
         vectors = np.pad(nodes, ((hub, 0), (0, 0)))
         if hub:

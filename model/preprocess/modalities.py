@@ -8,6 +8,7 @@ from model.preprocess.batch import Encoded, Place
 from model.preprocess.graph import GraphPreprocessor
 from model.preprocess.image import ImagePreprocessor
 from model.preprocess.speech import SpeechPreprocessor
+from model.preprocess.spelling import SpellingPreprocessor
 from model.preprocess.text import TextPreprocessor
 from model.preprocess.vectors import VectorsPreprocessor
 
@@ -30,6 +31,7 @@ class Preprocessor(Protocol):
 Make = Callable[[Any, int, str], Preprocessor]
 PREPROCESSORS: Mapping[str, Make] = {
     "text": lambda _, max_length, tokenizer: TextPreprocessor(tokenizer, max_length),
+    "spelling": lambda config, max_length, _: SpellingPreprocessor(config, max_length),
     "speech": lambda config, max_length, _: SpeechPreprocessor(config, max_length),
     "image": lambda config, *_: ImagePreprocessor(config),
     "graph": lambda config, max_length, _: GraphPreprocessor(config, max_length),

@@ -55,7 +55,9 @@ def test_the_graph_names_its_axes_and_outputs_as_the_manifest_says(bundle: Path)
                 assert list(tensor.axes) == axes
 
 
-@pytest.mark.parametrize("options", [{"norm": "pre"}, {"score": "additive"}, {"norm": "post"}])
+@pytest.mark.parametrize(
+    "options", [{"norm": "pre"}, {"score": "additive"}, {"norm": "post"}, {"window": 5}]
+)
 def test_every_kind_of_encoder_exports(tiny, tmp_path: Path, options) -> None:
     torch.manual_seed(0)
     network = Network(tiny(**options)).eval()

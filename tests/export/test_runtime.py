@@ -1,5 +1,8 @@
 """ONNX Runtime with inputs and outputs bound, against its plain call."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +82,14 @@ def test_a_session_that_onnxruntime_moves_to_the_cpu_is_refused(bundle: Path) ->
         pytest.raises(RuntimeError, match=r"runs it on \['CPUExecutionProvider'\], not on cuda"),
     ):
         Runner(graph, device="cuda")
+
+
+@pytest.mark.parametrize("module", ["service.session", "service.server", "export.quantize"])
+def test_onnxruntime_keeps_no_record_of_who_uses_it(module: str, tmp_path: Path) -> None:
+    """Its telemetry would leave a device's id in the home folder, whatever comes of sending it."""
+    environment = {k: v for k, v in os.environ.items() if "TELEMETRY" not in k}
+    code = f"import {module}, onnxruntime; onnxruntime.get_available_providers()"
+    subprocess.run(
+        [sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True
+    )
+    assert list(tmp_path.rglob("*")) == []

@@ -49,3 +49,14 @@ def test_two_heads_of_one_name_are_refused(tiny):
     config = tiny()
     with pytest.raises(ValidationError, match=r"names given twice: \['slots'\]"):
         ModelConfig(frontend=config.frontend, encoder=config.encoder, heads=config.heads[:1] * 2)
+
+
+def test_vocabulary_of_a_spelling_is_that_of_its_letters(tiny):
+    config = tiny().model_dump() | {
+        "preprocess": {"modality": "spelling", "letters": "abc", "repeat": 2}
+    }
+    config["frontend"]["vocabulary"] = 13
+    assert ModelConfig.model_validate(config).preprocess.tokens == 13
+    config["frontend"]["vocabulary"] = 12
+    with pytest.raises(ValidationError, match=r"these letters need frontend\.vocabulary = 13"):
+        ModelConfig.model_validate(config)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from model.config import HeadConfig
+from model.config import HeadConfig, SpellingConfig
 from model.data.examples import Example
 from model.evaluate import BATCH, evaluate, predict
+from model.preprocess.spelling import SpellingPreprocessor
 
 HEADS = (
     HeadConfig(name="slots", kind="token", labels=("O", "B-x", "I-x")),
@@ -91,3 +92,27 @@ def test_targets_of_no_head_are_not_asked_for(preprocessor):
     heads = HEADS[2:]
     metrics = evaluate(Oracle(preprocessor, GOLD), preprocessor, heads, GOLD)
     assert metrics == {"intent.accuracy": 1.0, "exact_match": 1.0}
+
+
+def test_an_answer_is_right_where_it_is_one_of_several():
+    head = HeadConfig(name="phonemes", kind="ctc", labels=("_", "AH", "B", "EY"))
+    config = SpellingConfig(modality="spelling", letters="abc", repeat=2)
+    gold = [
+        Example("ab", {"phonemes": frozenset({("AH", "B"), ("EY", "B")})}),
+        Example("b", {"phonemes": frozenset({("B", "EY"), ("AH",)})}),
+    ]
+    paths = [[3, 0, 2, 2], [2, 2]]  # EY B, and B
+
+    def run(arrays):
+        logits = np.zeros((*arrays["valid"].shape, len(head.labels)), np.float32)
+        logits[..., 1] = 9  # where no position is
+        for row, path in enumerate(paths):
+            logits[row, : len(path)] = 9 * np.eye(len(head.labels))[path]
+        return {"phonemes": logits}
+
+    metrics = evaluate(run, SpellingPreprocessor(config, 8), [head], gold)
+    assert metrics == {
+        "phonemes.accuracy": 1 / 2,
+        "phonemes.error_rate": 1 / 3,  # one from B EY and from AH, which is shorter
+        "exact_match": 1 / 2,
+    }

@@ -82,6 +82,34 @@ def test_distance_has_the_gradient_of_the_divergence_from_the_teacher(hidden, ta
         torch.testing.assert_close(found, expected)
 
 
+def test_disagreement_is_the_distance_to_the_sharpened_mean(seeded):
+    passes = [torch.randn(BATCH, LENGTH, LABELS, requires_grad=True) for _ in range(2)]
+    expected, positions = 0.0, VALID.nonzero().tolist()
+    for row, place in positions:
+        shares = [math.exp(1) ** logits[row, place].detach().double() for logits in passes]
+        shares = [share / share.sum() for share in shares]
+        squares = ((shares[0] + shares[1]) / 2) ** 2
+        sharp = squares / squares.sum()
+        expected += sum(float(((share - sharp) ** 2).sum()) for share in shares) / 2
+    found = make("token").disagreement(passes, VALID)
+    assert found.item() == pytest.approx(expected / len(positions), rel=1e-5)
+    found.backward()
+    assert (passes[0].grad[~VALID] == 0).all()
+    assert (passes[0].grad[VALID] != 0).any()
+
+    whole = [logits[:, 0] for logits in passes]
+    alone = make("token").disagreement([logits[:, :1] for logits in passes], VALID[:, :1])
+    torch.testing.assert_close(make("sequence").disagreement(whole, VALID), alone)
+
+
+def test_what_agrees_and_is_sure_does_not_disagree():
+    sure = torch.tensor([[20.0, -20.0], [-20.0, 20.0]])
+    head = make("sequence")
+    assert head.disagreement([sure, sure], VALID).item() < 1e-6
+    assert head.disagreement([sure, -sure], VALID).item() == pytest.approx(0.5)
+    assert head.disagreement([sure / 40, sure / 40], VALID) > 1e-3  # unsure
+
+
 def test_unlabelled_positions_have_no_gradient(hidden, target):
     logits = make("token", 0.0)(hidden, VALID).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(make("token").loss(logits, target, VALID), logits)

@@ -17,6 +17,7 @@ from model.config import (
     ImageConfig,
     ModelConfig,
     SpeechConfig,
+    SpellingConfig,
     VectorsConfig,
 )
 from model.network import Network
@@ -35,15 +36,17 @@ MODALITIES = {
     "sound": SpeechConfig(modality="speech", rate=RATE, mels=6, stack=3),
     "image": ImageConfig(modality="image", rows=8, columns=12, patch=4, stride=4),
     "graph": GraphConfig(modality="graph", features=5, hub=True, max_edges=200),
+    "word": SpellingConfig(modality="spelling", letters="abc'", repeat=2),
 }
 WINDOW = {"sound": 4}
+VOCABULARY = {"word": 17}
 
 
 def config(name: str) -> ModelConfig:
     sizes = {"layers": 2, "heads": 4, "d_model": 20, "d_hidden": 37}
     return ModelConfig(
         preprocess=MODALITIES[name],
-        frontend=FrontendConfig(max_length=60, positions="none"),
+        frontend=FrontendConfig(vocabulary=VOCABULARY.get(name), max_length=60, positions="none"),
         encoder=EncoderConfig(**sizes, window=WINDOW.get(name)),
         heads=KINDS,
     )
@@ -61,10 +64,10 @@ def picture(greys: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def cases(name: str) -> list[tuple[dict[str, Any], Any]]:
+def cases(name: str) -> list[tuple[Any, Any]]:
     """As the request has it, and as the preprocessor takes it."""
     rng = np.random.default_rng(4)
-    made: list[tuple[dict[str, Any], Any]] = []
+    made: list[tuple[Any, Any]] = []
     for size in (3, 7, 2):
         if name == "vectors":
             rows = rng.standard_normal((size, 5)).round(3)
@@ -75,6 +78,8 @@ def cases(name: str) -> list[tuple[dict[str, Any], Any]]:
         elif name == "image":
             greys = rng.integers(0, 256, (8, 12)).astype(np.uint8)
             made.append(({"image": picture(greys)}, greys))
+        elif name == "word":
+            made.append(("cab'bac"[:size], "CAB'BAC"[:size]))
         else:
             rows, edges = rng.standard_normal((size, 5)).round(3), [[0, size - 1], [1, 0]]
             given = {"nodes": rows.tolist(), "edges": edges}

@@ -120,6 +120,7 @@ def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
         {"row": 4, "column": 0},
     ]
     assert first("sound")[1] == {"start_s": 0.02, "end_s": 0.04}
+    assert first("word") == [{"start": i, "end": i + 1} for i in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,9 @@ def test_places_are_in_the_terms_of_the_input(served: SimpleNamespace) -> None:
         ("sound", {"audio": "AAAA"}, "not a sound file"),
         ("sound", {"audio": sound(np.zeros(RATE * 9, np.float32))}, "longer than 1.2 s"),
         ("sound", {"audio": "", "more": 1}, "unknown field; there are audio"),
+        ("word", {"words": ["a"]}, "this model takes text: one word"),
+        ("word", "a cab", "' ' at 1 is none of the letters abc'; an input is one word"),
+        ("word", "a" * 31, "31 letters; 1 to 30 are allowed"),
     ],
 )
 def test_what_a_model_cannot_take_is_told(

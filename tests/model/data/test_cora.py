@@ -1,22 +1,14 @@
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse
 
 from model.data import cora
 from model.data.cora import TOPICS
 from model.errors import DataError
+from tests.planetoid import write
 
 NODES, WORDS, TEST = 700, 11, [652, 650, 699, *range(653, 699), 651]
-
-
-def dump(value: object, path: Path) -> None:
-    """By the names that things had in the numpy and scipy of then."""
-    data = pickle.dumps(value, protocol=3)
-    data = data.replace(b"scipy.sparse._csr\n", b"scipy.sparse.csr\n")
-    path.write_bytes(data.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n"))
 
 
 @pytest.fixture
@@ -28,16 +20,7 @@ def truth() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def folder(tmp_path, truth):
-    nodes, topics = truth
-    ones = np.eye(7, dtype=np.int32)[topics]
-    order = np.array(TEST)
-    dump(scipy.sparse.csr_matrix(nodes[:650]), tmp_path / "ind.cora.allx")
-    dump(scipy.sparse.csr_matrix(nodes[order]), tmp_path / "ind.cora.tx")
-    dump(ones[:650], tmp_path / "ind.cora.ally")
-    dump(ones[order], tmp_path / "ind.cora.ty")
-    dump({0: [1, 2, 2], 1: [0], 2: [699]}, tmp_path / "ind.cora.graph")
-    lines = "".join(f"{node}\n" for node in TEST)
-    (tmp_path / "ind.cora.test.index").write_text(lines)
+    write(tmp_path, *truth, {0: [1, 2, 2], 1: [0], 2: [699]}, TEST)
     return tmp_path
 
 

@@ -26,6 +26,7 @@ def test_edges_go_both_ways_and_each_node_to_itself():
     assert encoded.arrays["vectors"].dtype == np.float32
     assert encoded.length == 4
     assert list(encoded.labelled) == [0, 1, 2, 3]
+    assert PREPROCESSOR.place(2, 3) == {"node": 2}
 
 
 @given(st.integers(1, MAX_NODES), st.data())
@@ -42,6 +43,15 @@ def test_an_edge_named_twice_or_the_other_way_round_is_one_edge(number, data):
     assert [*map(tuple, once.tolist())] == sorted(expected)
 
 
+def test_a_nodes_numbers_may_be_made_shares():
+    config = GraphConfig(modality="graph", features=FEATURES, shares=True, max_edges=MAX_EDGES)
+    some = [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0], [-1.0, 1.0, 0.0]]
+    vectors = GraphPreprocessor(config, MAX_NODES).encode(Graph(some, [])).arrays["vectors"]
+    expected = [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.25, 0.5, 0.25], [-0.5, 0.5, 0.0]]
+    assert vectors.tolist() == expected
+    assert vectors.dtype == np.float32
+
+
 def test_a_hub_stands_in_front_and_is_tied_to_every_node():
     config = GraphConfig(modality="graph", features=FEATURES, hub=True, max_edges=MAX_EDGES)
     encoded = GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(3), [[2, 0]]))
@@ -51,6 +61,8 @@ def test_a_hub_stands_in_front_and_is_tied_to_every_node():
     assert [*map(tuple, encoded.arrays["edges"].tolist())] == sorted(pairs)
     assert encoded.length == 4
     assert list(encoded.labelled) == [1, 2, 3]
+    places = [GraphPreprocessor(config, MAX_NODES).place(i, i + 1) for i in range(4)]
+    assert places == [{}, {"node": 0}, {"node": 1}, {"node": 2}]
     with pytest.raises(InputError, match="6 positions; at most 5"):
         GraphPreprocessor(config, MAX_NODES).encode(Graph(nodes(MAX_NODES), []))
 

@@ -27,6 +27,7 @@ def test_patches_go_row_by_row_and_overlap_by_what_the_stride_leaves(image):
     assert encoded.arrays["vectors"].dtype == np.float32
     np.testing.assert_allclose(encoded.arrays["vectors"], expected, rtol=1e-6)
     assert encoded.arrays["vectors"].shape[1] == CONFIG.width
+    assert PREPROCESSOR.place(6, 7) == {"row": 2, "column": 4}
 
 
 def test_lists_of_numbers_are_an_image_too(image):

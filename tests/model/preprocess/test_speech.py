@@ -115,6 +115,11 @@ def test_there_is_a_position_for_every_20_ms_begun(length, stack):
     assert np.isfinite(encoded.arrays["vectors"]).all()
 
 
+def test_positions_are_placed_in_seconds(preprocessor):
+    assert preprocessor.place(0, 0) == {"start_s": 0.0, "end_s": 0.02}
+    assert preprocessor.place(5, 14) == {"start_s": 0.1, "end_s": 0.3}
+
+
 def test_a_recording_may_be_as_long_as_the_network_takes(preprocessor):
     assert preprocessor.encode(noise(96_000)).length == 600
     with pytest.raises(InputError, match=r"is 12\.1 s long; at most 12\.0 s are allowed"):
