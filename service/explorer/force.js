@@ -1,7 +1,7 @@
 // Where the nodes of a graph are drawn: neighbours near each other, others apart.
 
 const TURNS = 200;
-const GRAVITY = 0.06; // so that parts without an edge between them stay in sight
+const GRAVITY = 1; // so that parts without an edge between them stay in sight
 
 /**
  * Fruchterman and Reingold 1991, from a circle: the same graph always looks the same.
