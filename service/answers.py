@@ -270,7 +270,8 @@ class Model(TypedDict):
     modality: str
     """What its inputs are."""
     preprocess: dict[str, Any]
-    """How they become positions: what the preprocessor of the modality is given."""
+    """What becomes of them, by the modality: a sound's samples a second, an image's rows and
+    columns, the features of a vector or a node, and so on."""
     default: bool
     """It answers requests that name no model."""
     refused: NotRequired[str]

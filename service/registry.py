@@ -187,7 +187,7 @@ class Registry:
             "description": manifest.description,
             "license": manifest.license,
             "modality": manifest.preprocess.modality,
-            "preprocess": manifest.preprocess.model_dump(),
+            "preprocess": manifest.preprocess.model_dump(exclude={"modality"}),
             "default": manifest.name == self.default,
             "heads": [
                 {"name": head.name, "kind": head.kind, "labels": list(head.labels)}

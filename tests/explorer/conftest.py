@@ -13,7 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.explorer.chromium import launch
-from tests.service.modalities import write_all
+from tests.service.conftest import write_bundle
+from tests.service.modalities import MODALITIES, config
 from tests.service.process import PATIENCE_S, ROOT, serving
 
 TEXT = "Book a table for 2 in Boston, Massachusetts, tomorrow!"
@@ -35,7 +36,8 @@ def url() -> Iterator[str]:
 def modalities_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Tiny models of every modality."""
     folder = tmp_path_factory.mktemp("modalities")
-    write_all(folder)
+    for name in MODALITIES:
+        write_bundle(folder / name, config(name))
     with serving(folder) as (_, url):
         yield url
 

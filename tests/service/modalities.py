@@ -2,7 +2,6 @@
 
 import base64
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,7 @@ from model.config import (
     SpellingConfig,
     VectorsConfig,
 )
-from model.network import Network
 from model.preprocess.graph import Graph
-from tests.service.conftest import write_bundle
 
 KINDS = (
     HeadConfig(name="part", kind="token", labels=("x", "y", "z")),
@@ -85,8 +82,3 @@ def cases(name: str) -> list[tuple[Any, Any]]:
             given = {"nodes": rows.tolist(), "edges": edges}
             made.append((given, Graph(rows, edges)))
     return made
-
-
-def write_all(folder: Path) -> dict[str, Network]:
-    """A bundle of each, in the folder; networks by name."""
-    return {name: write_bundle(folder / name, config(name)) for name in MODALITIES}

@@ -13,15 +13,15 @@ from model.network import Network
 from model.preprocess.batch import pad
 from model.preprocess.modalities import make_preprocessor
 from service.settings import Settings
-from tests.service.conftest import Client
-from tests.service.modalities import KINDS, MODALITIES, RATE, cases, sound, write_all
+from tests.service.conftest import Client, write_bundle
+from tests.service.modalities import KINDS, MODALITIES, RATE, cases, config, sound
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """client; networks by name."""
     folder = tmp_path_factory.mktemp("modalities")
-    networks = write_all(folder)
+    networks = {name: write_bundle(folder / name, config(name)) for name in MODALITIES}
     client = Client(Settings(bundles=str(folder), precision="fp32", threads=1))
     yield SimpleNamespace(client=client, networks=networks)
     client.close()
