@@ -12,6 +12,7 @@ export class Field {
   #changed;
   #sketch;
   #kind = KINDS.text;
+  #chosen = ""; // what the chosen file holds, as a field has it
 
   /**
    * @param {HTMLElement} host as in index.html
@@ -28,7 +29,8 @@ export class Field {
     host.addEventListener("drop", (event) => {
       if (!this.#kind.file) return;
       event.preventDefault();
-      this.#take(event.dataTransfer.files[0]);
+      file.files = event.dataTransfer.files;
+      this.#take(file.files[0]);
     });
     this.#sketch = new Sketch(this.#find(".sketch"), (image) =>
       changed(image && toText({ image })),
@@ -51,6 +53,7 @@ export class Field {
     }
     this.#find(".hint").textContent = kind.hint;
     file.accept = kind.accept;
+    if (text !== this.#chosen) file.value = ""; // its name would be wrong
     const { rows, columns } = preprocess;
     const drawn = modality === "image" && Math.max(rows, columns) <= SKETCHED;
     this.#find(".sketch").hidden = !drawn;
@@ -58,7 +61,9 @@ export class Field {
   }
 
   async #take(file) {
-    if (file) this.#changed(toText({ [this.#kind.file]: await base64Of(file) }));
+    if (!file) return;
+    this.#chosen = toText({ [this.#kind.file]: await base64Of(file) });
+    this.#changed(this.#chosen);
   }
 
   #find(selector) {

@@ -62,6 +62,11 @@ export function firstOf({ modality, examples, preprocess }) {
   return sample ? toText(sample(preprocess.features)) : "";
 }
 
+/** Whether an input of one model is one of another's. */
+export function takesTheSame(one, other) {
+  return one.modality === other.modality && one.preprocess.features === other.preprocess.features;
+}
+
 /** Base64 -> bytes. */
 export function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

@@ -8,7 +8,7 @@ import { Grid } from "./grid.js";
 import { make } from "./make.js";
 import { showProblem } from "./notices.js";
 import { Pane } from "./pane.js";
-import { firstOf } from "./inputs.js";
+import { firstOf, takesTheSame } from "./inputs.js";
 import { layersOf, requestOf, textsOf } from "./request.js";
 import { isLinked, read, welcome, write } from "./state.js";
 import { tracksOf } from "./tracks.js";
@@ -42,9 +42,9 @@ const panes = [0, 1].map((index) => {
 
 /** The view becomes another; what that needs is asked and drawn. */
 function change(changes, waitMs = 0) {
-  const before = model()?.modality;
+  const before = model();
   view = { ...view, ...changes };
-  if (before && model().modality !== before) {
+  if (before && !takesTheSame(before, model())) {
     view = { ...view, texts: [firstOf(model()), ""], selected: [null, null] };
   }
   if ("model" in changes) tooLong = Infinity;

@@ -35,7 +35,8 @@ export class Sketch {
     this.#sheet.addEventListener("pointermove", (event) => {
       if (this.#sheet.hasPointerCapture(event.pointerId)) this.#draw(event);
     });
-    this.#sheet.addEventListener("pointerup", async () => {
+    this.#sheet.addEventListener("pointerup", async ({ pointerId }) => {
+      if (!this.#sheet.hasPointerCapture(pointerId)) return;
       this.#given = await this.#write();
       drew(this.#given);
     });

@@ -100,6 +100,11 @@ def test_a_file_is_dropped(open_model) -> None:
         page.evaluate(drop, content)
     assert asked(request.value) == [{"audio": content}]
     wait_for_answer(page)
+    name = "input => input.files[0]?.name"
+    assert page.locator("#file-0").evaluate(name) == "said.wav"
+    page.evaluate("location.hash = 'model=sound'")
+    expect(page.locator("#heads")).to_be_hidden()
+    assert page.locator("#file-0").evaluate(name) is None
 
 
 def test_a_sound_the_browser_cannot_read_is_shown_by_its_positions(open_model) -> None:
