@@ -1,4 +1,4 @@
-// What the heads of the model say: labels where they belong, classes with bars, numbers, transcripts.
+// What the heads of the model say: labels where they belong, classes, numbers, transcripts.
 
 import { hue, kinds } from "./colour.js";
 import { make } from "./make.js";

@@ -52,14 +52,17 @@ export function toJson({ model, version, usage, results }, panes) {
 }
 
 /**
- * What asks the service the same on a command line. A key is left for its user to fill in, and so is
- * the name of the file that a large input is read from.
+ * What asks the service the same on a command line. A key is left for its user to fill in, and so
+ * is the name of the file that a large input is read from.
  */
 export function toCurl(url, { inputs, ...rest }, needsKey) {
   const key = needsKey ? ` \\\n  -H "Authorization: Bearer $REGARD_KEY"` : "";
-  const body = JSON.stringify({ ...rest, inputs: inputs.map(hollow) }).replaceAll(`"${LIST}"`, FILE);
-  const [first, ...others] = body.split(FILE);
-  if (!others.length) return `curl -s ${url}${key} \\\n  -d ${quote(first)}`;
+  const holes = inputs.map(hollow);
+  const body = JSON.stringify({ ...rest, inputs: holes });
+  if (holes.every((hole, index) => hole === inputs[index])) {
+    return `curl -s ${url}${key} \\\n  -d ${quote(body)}`;
+  }
+  const [first, ...others] = body.replaceAll(`"${LIST}"`, FILE).split(FILE);
   const base64 = inputs.some(({ audio, image }) => audio ?? image);
   const parts = others.map((part, index) => {
     const name = index ? `FILE_${index + 1}` : "FILE";

@@ -201,7 +201,8 @@ const actions = {
     body.attention.heads = head === "mean" ? "mean" : [head];
     const url = new URL("v1/predict", location.href).href;
     const command = takeAway.toCurl(url, body, remembersKey());
-    return [command, command.includes("$FILE") ? "Command copied; it reads $FILE" : "Command copied"];
+    const reads = command.includes('"$FILE"') ? "; it reads $FILE" : "";
+    return [command, `Command copied${reads}`];
   },
   png: () => takeAway.toPng(pictures()),
   svg: () => takeAway.toSvg(pictures()),
@@ -212,10 +213,11 @@ function pictures() {
   const each = shown();
   return {
     picture: view.picture,
-    panes: each.map(({ letter, input }, i) => ({
-      title: [letter, model().name, panes[i].title, view.kind, typeof input === "string" && input].filter(Boolean).join(" · "),
-      scene: panes[i].scene,
-    })),
+    panes: each.map(({ letter, input }, i) => {
+      const written = typeof input === "string" ? input : "";
+      const parts = [letter, model().name, panes[i].title, view.kind, written];
+      return { title: parts.filter(Boolean).join(" · "), scene: panes[i].scene };
+    }),
   };
 }
 
