@@ -55,14 +55,14 @@ export function toJson({ model, version, usage, results }, panes) {
  * What asks the service the same on a command line. A key is left for its user to fill in, and so
  * is the name of the file that a large input is read from.
  */
-export function toCurl(url, { inputs, ...rest }, needsKey) {
+export function toCurl(url, body, needsKey) {
   const key = needsKey ? ` \\\n  -H "Authorization: Bearer $REGARD_KEY"` : "";
-  const holes = inputs.map(hollow);
-  const body = JSON.stringify({ ...rest, inputs: holes });
-  if (holes.every((hole, index) => hole === inputs[index])) {
-    return `curl -s ${url}${key} \\\n  -d ${quote(body)}`;
+  const inputs = body.inputs.map(hollow);
+  const text = JSON.stringify({ ...body, inputs });
+  if (inputs.every((input, index) => input === body.inputs[index])) {
+    return `curl -s ${url}${key} \\\n  -d ${quote(text)}`;
   }
-  const [first, ...others] = body.replaceAll(`"${LIST}"`, FILE).split(FILE);
+  const [first, ...others] = text.replaceAll(`"${LIST}"`, FILE).split(FILE);
   const base64 = inputs.some(({ audio, image }) => audio ?? image);
   const parts = others.map((part, index) => {
     const name = index ? `FILE_${index + 1}` : "FILE";
