@@ -1,21 +1,31 @@
-// What the heads of the model say: labelled spans in the text, classes with bars, and the timing.
+// What the heads of the model say: labels where they belong, classes, numbers, transcripts.
 
 import { hue, kinds } from "./colour.js";
 import { make } from "./make.js";
+import { joined } from "./tracks.js";
+import { VIEWS } from "./views.js";
 
 const SHOWN_MS = ["preprocess", "queue", "model", "decode", "total", "round trip"];
 const OUTSIDE = "O";
+const MOST = 300; // labels that are drawn of one head
 
 /** One result, as elements; the letter says which of two it is. */
-export function drawResult(letter, text, result, model) {
+export function drawResult(letter, input, result, model) {
   const parts = letter ? [make("span", "letter", letter)] : [];
-  for (const { name, kind, labels } of model.heads) {
-    const named = make("h3", "", name);
-    const content =
-      kind === "token"
-        ? drawSpans(text, result.spans?.[name] ?? result.labels[name], kinds(labels))
-        : drawClasses(result.classes[name]);
-    parts.push(make("section", `head head-${kind}`, named, content));
+  const nameOf = (place) => VIEWS[model.modality].nameOf(place, input);
+  const draw = {
+    token({ name, labels }) {
+      const found = result.spans?.[name] ?? result.labels[name];
+      if (model.modality === "text") return drawSpans(input, found, kinds(labels));
+      return drawPlaces(found, nameOf, kinds(labels));
+    },
+    sequence: ({ name }) => drawClasses(result.classes[name]),
+    value: ({ name }) => make("p", "value", `${Number(result.values[name].toPrecision(6))}`),
+    ctc: ({ name, labels }) => drawTranscript(result.transcripts[name], nameOf, kinds(labels)),
+  };
+  for (const head of model.heads) {
+    const named = make("h3", "", head.name);
+    parts.push(make("section", `head head-${head.kind}`, named, draw[head.kind](head)));
   }
   return parts;
 }
@@ -31,20 +41,54 @@ export function drawTiming(timing) {
 
 function drawSpans(text, spans, labels) {
   const characters = [...text]; // `start` and `end` count code points
-  const line = make("p", "spans");
-  line.dir = "auto";
-  line.tabIndex = 0; // it may scroll
+  const line = drawLine();
   let at = 0;
   for (const { start, end, label, score } of spans.filter(({ label }) => label !== OUTSIDE)) {
-    const name = make("span", "label", label.replaceAll("_", " "));
-    const mark = make("mark", "", characters.slice(start, end).join(""), "\u00a0", name);
-    mark.style.setProperty("--hue", hue(label, labels));
+    const mark = drawMark(characters.slice(start, end).join(""), label, hue(label, labels));
     mark.title = `${label}, ${percent(score)}`;
     line.append(characters.slice(at, start).join(""), mark);
     at = end;
   }
   line.append(characters.slice(at).join(""));
   return line;
+}
+
+/** Labels of positions, those of neighbours that have the same as one. */
+function drawPlaces(places, nameOf, labels) {
+  const marks = places.map(({ label }, index) => ({ first: index, last: index, label }));
+  const line = drawLine();
+  const runs = joined(marks);
+  for (const { first, last, label } of runs.slice(0, MOST)) {
+    const ends = [...new Set([first, last])].map((index) => nameOf(places[index]));
+    line.append(drawMark(ends.join(" – "), label, hue(label, labels)), " ");
+  }
+  if (runs.length > MOST) line.append(`and ${runs.length - MOST} more`);
+  return line;
+}
+
+/** What was said, each label with where it is from. */
+function drawTranscript(transcript, nameOf, labels) {
+  const line = drawLine();
+  for (const place of transcript.labels) {
+    line.append(drawMark(place.label, nameOf(place), hue(place.label, labels)), " ");
+  }
+  if (!transcript.labels.length) line.append("nothing ");
+  line.append(make("span", "score", percent(transcript.score)));
+  return line;
+}
+
+function drawLine() {
+  const line = make("p", "spans");
+  line.dir = "auto";
+  line.tabIndex = 0; // it may scroll
+  return line;
+}
+
+function drawMark(what, more, colour) {
+  const small = make("span", "label", more.replaceAll("_", " "));
+  const mark = make("mark", "", what, "\u00a0", small);
+  mark.style.setProperty("--hue", colour);
+  return mark;
 }
 
 function drawClasses(classes) {

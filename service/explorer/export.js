@@ -9,6 +9,9 @@ const WIDTH = 720; // px of one picture
 const MARGIN = 24;
 const HEAD = 56; // px of the title
 const SCALE = 2; // pixels of a PNG to a px
+const PASTED = 1000; // characters of an input that is pasted into a command, at most
+const FILE = "<FILE>";
+const LIST = "<LIST>";
 
 /** @typedef {{picture: string, panes: Array<{title: string, scene: object}>}} Shown */
 
@@ -48,12 +51,34 @@ export function toJson({ model, version, usage, results }, panes) {
   return new Blob([`${text}\n`], { type: "application/json" });
 }
 
-/** What asks the service the same on a command line; a key is left for its user to fill in. */
+/**
+ * What asks the service the same on a command line. A key is left for its user to fill in, and so
+ * is the name of the file that a large input is read from.
+ */
 export function toCurl(url, body, needsKey) {
-  const quoted = `'${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
   const key = needsKey ? ` \\\n  -H "Authorization: Bearer $REGARD_KEY"` : "";
-  return `curl -s ${url}${key} \\\n  -d ${quoted}`;
+  const inputs = body.inputs.map(hollow);
+  const text = JSON.stringify({ ...body, inputs });
+  if (inputs.every((input, index) => input === body.inputs[index])) {
+    return `curl -s ${url}${key} \\\n  -d ${quote(text)}`;
+  }
+  const [first, ...others] = text.replaceAll(`"${LIST}"`, FILE).split(FILE);
+  const base64 = inputs.some(({ audio, image }) => audio ?? image);
+  const parts = others.map((part, index) => {
+    const name = index ? `FILE_${index + 1}` : "FILE";
+    return `${base64 ? "base64 <" : "cat"} "$${name}"; printf %s ${quote(part)};`;
+  });
+  return `{ printf %s ${quote(first)}; ${parts.join(" ")} } |\n  curl -s ${url}${key} -d @-`;
 }
+
+/** An input with a hole where a file is to be: in base64, or as it is. */
+function hollow(input) {
+  if (typeof input === "string" || JSON.stringify(input).length <= PASTED) return input;
+  const [[name, value]] = Object.entries(input);
+  return typeof value === "string" ? { [name]: FILE } : LIST;
+}
+
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 export function download(blob, name) {
   const link = document.createElement("a");

@@ -8,8 +8,10 @@ import { Grid } from "./grid.js";
 import { make } from "./make.js";
 import { showProblem } from "./notices.js";
 import { Pane } from "./pane.js";
-import { inputsOf, layersOf, requestOf } from "./request.js";
-import { read, welcome, write } from "./state.js";
+import { firstOf, takesTheSame } from "./inputs.js";
+import { layersOf, requestOf, textsOf } from "./request.js";
+import { isLinked, read, welcome, write } from "./state.js";
+import { tracksOf } from "./tracks.js";
 
 const LETTERS = ["A", "B"];
 const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
@@ -40,7 +42,12 @@ const panes = [0, 1].map((index) => {
 
 /** The view becomes another; what that needs is asked and drawn. */
 function change(changes, waitMs = 0) {
+  const before = model();
   view = { ...view, ...changes };
+  if (before && !takesTheSame(before, model())) {
+    view = { ...view, texts: [firstOf(model()), ""], selected: [null, null] };
+  }
+  if ("model" in changes) tooLong = Infinity;
   clearTimeout(linking);
   linking = setTimeout(() => history.replaceState(null, "", link()), LINKING_MS);
   controls.show(view, model());
@@ -55,21 +62,28 @@ const model = () => models.find(({ name }) => name === view.model) ?? models.fin
 
 function ask(waitMs) {
   if (!models.length) return;
-  const characters = inputsOf(view).join("").length;
+  const characters = textsOf(view).join("").length;
   if (!characters) {
     asker.cancel();
     asked = "";
     setAnswer(null);
     return;
   }
-  const body = requestOf(view, model(), characters < tooLong ? "all" : layersOf(view, model()));
+  let body;
+  try {
+    body = requestOf(view, model(), characters < tooLong ? "all" : layersOf(view, model()));
+  } catch (problem) {
+    asker.cancel();
+    fail(problem);
+    return;
+  }
   body.attention.dtype = "float16";
   if (JSON.stringify(body) === asked) return;
   asked = JSON.stringify(body);
   element("results").setAttribute("aria-busy", "true");
   asker.ask((signal) => predict(body, signal), {
     waitMs,
-    answered: (given) => setAnswer({ ...given, texts: body.inputs, about: model() }),
+    answered: (given) => setAnswer({ ...given, inputs: body.inputs, about: model() }),
     failed(problem) {
       const all = body.attention.layers === "all";
       if (all && problem.status === 413 && problem.errors?.[0]?.loc.includes("attention")) {
@@ -100,10 +114,10 @@ function fail(error) {
 function drawAnswer() {
   element("results").classList.toggle("empty", !answer);
   if (!answer) return;
-  const { results, texts, about } = answer;
+  const { results, inputs, about } = answer;
   const parts = results.map((result, index) => {
     const letter = results.length > 1 ? LETTERS[index] : "";
-    return make("article", "result", ...drawResult(letter, texts[index], result, about));
+    return make("article", "result", ...drawResult(letter, inputs[index], result, about));
   });
   element("heads").replaceChildren(...parts);
   element("timing").replaceChildren(...drawTiming(answer.timing));
@@ -113,18 +127,19 @@ function drawAnswer() {
 /** What each pane shows. */
 function shown() {
   const { compare, threshold, picture } = view;
-  const { results, texts, about } = answer;
+  const { results, inputs, about } = answer;
   const count = compare === "heads" ? 2 : results.length;
   return Array.from({ length: count }, (_, pane) => {
     const result = results.length > 1 ? pane : 0;
     const weights = results[result].attention;
     const head = compare === "heads" ? pane : 0;
     return {
-      modality: about.modality,
+      model: about,
       letter: count > 1 ? LETTERS[pane] : "",
-      input: texts[result],
+      input: inputs[result],
       result,
       weights,
+      tracks: tracksOf(results[result], about.heads, weights.positions),
       at: weights.locate(view.heads[head]),
       selected: view.selected[result],
       threshold,
@@ -173,19 +188,21 @@ function load() {
       models = found;
       controls.setModels(models);
       if (!models.length) return fail(new Problem({ title: "No model is being served" }));
-      change({ texts: [view.texts[0] || model().examples[0] || "", view.texts[1]] });
+      change({ texts: [view.texts[0] || firstOf(model()), view.texts[1]] });
     },
   });
 }
 
 const actions = {
-  link: () => [link(), "Link copied"],
+  link: () => [link(), isLinked(view) ? "Link copied" : "Link copied, without the input"],
   curl() {
     const { layer, head } = shown()[0].at;
     const body = requestOf(view, answer.about, [layer]);
     body.attention.heads = head === "mean" ? "mean" : [head];
     const url = new URL("v1/predict", location.href).href;
-    return [takeAway.toCurl(url, body, remembersKey()), "Command copied"];
+    const command = takeAway.toCurl(url, body, remembersKey());
+    const reads = command.includes('"$FILE"') ? "; it reads $FILE" : "";
+    return [command, `Command copied${reads}`];
   },
   png: () => takeAway.toPng(pictures()),
   svg: () => takeAway.toSvg(pictures()),
@@ -196,10 +213,11 @@ function pictures() {
   const each = shown();
   return {
     picture: view.picture,
-    panes: each.map(({ letter, input }, i) => ({
-      title: [letter, model().name, panes[i].title, view.kind, input].filter(Boolean).join(" · "),
-      scene: panes[i].scene,
-    })),
+    panes: each.map(({ letter, input }, i) => {
+      const written = typeof input === "string" ? input : "";
+      const parts = [letter, model().name, panes[i].title, view.kind, written];
+      return { title: parts.filter(Boolean).join(" · "), scene: panes[i].scene };
+    }),
   };
 }
 

@@ -45,18 +45,19 @@ export class Pane {
 
   /**
    * @param {object} shown
-   * @param {string} shown.modality
+   * @param {object} shown.model as /v1/models describes it
    * @param {string} shown.letter before the title; may be empty
-   * @param {string} shown.input
+   * @param {string | object} shown.input
    * @param {import("./weights.js").Weights} shown.weights of the input
+   * @param {import("./tracks.js").Track[]} shown.tracks labels of its positions
    * @param {{layer: number, head: number | "mean"}} shown.at
    * @param {?number} shown.selected position
    * @param {number} shown.threshold
    * @param {"matrix" | "lines"} shown.picture
    */
   show(shown) {
-    const { letter, input, weights, at, threshold, picture } = shown;
-    const View = VIEWS[shown.modality];
+    const { model, letter, input, weights, tracks, at, threshold, picture } = shown;
+    const View = VIEWS[model.modality];
     this.scene = makeScene(shown, View.nameOf);
     this.title = nameHead(at);
     this.#find(".letter").textContent = letter;
@@ -66,7 +67,7 @@ export class Pane {
       place.className = "positions";
       this.#find(".positions").replaceWith(place);
       this.#view = new View(place, this.#pick);
-      this.#view.show(input, weights.positions);
+      this.#view.show(input, weights.positions, tracks, model.preprocess);
       this.#positions = weights.positions;
     }
     this.#view.mark(markOf(this.scene, threshold));
@@ -86,9 +87,9 @@ export class Pane {
   }
 }
 
-function makeScene({ weights, at, selected, threshold }, nameOf) {
+function makeScene({ input, weights, at, selected, threshold }, nameOf) {
   const found = weights.matrix(at);
-  const keys = weights.positions.map(nameOf);
+  const keys = weights.positions.map((position) => nameOf(position, input));
   const all = found.queries === 1;
   return {
     matrix: found,

@@ -1,5 +1,7 @@
 // What is shown, and the same as the fragment of a link, which no browser sends to a server.
 
+const LINKED = 8000; // characters of an input that a link holds, at most
+
 const CHOICES = {
   compare: ["none", "texts", "heads"],
   level: ["position", "word"],
@@ -12,7 +14,8 @@ const CHOICES = {
 /**
  * @typedef {object} View
  * @property {string} model its name; "": the default one
- * @property {string[]} texts two; the second is read where two texts are compared
+ * @property {string[]} texts two inputs, as inputs.js writes them; the second is read where two are
+ *   compared
  * @property {string} compare "none", "texts" or "heads": what the two panes differ in
  * @property {string} level what a row is: "position" or "word"
  * @property {string} kind "weights", "rollout" or "received"
@@ -41,13 +44,18 @@ export function welcome() {
   return { ...start(), level: "word", special: "drop" };
 }
 
-/** The view as a fragment, without "#". */
+/** Whether a link holds the inputs. */
+export const isLinked = ({ texts }) => texts.every((text) => text.length <= LINKED);
+
+/** The view as a fragment, without "#"; without the inputs where these are too large. */
 export function write(view) {
   const fields = new URLSearchParams();
   const put = (name, value) => value && fields.set(name, value);
   put("model", view.model);
-  put("text", view.texts[0]);
-  put("other", view.texts[1]);
+  if (isLinked(view)) {
+    put("text", view.texts[0]);
+    put("other", view.texts[1]);
+  }
   for (const [name, [usual]] of Object.entries(CHOICES)) {
     if (view[name] !== usual) fields.set(name, view[name]);
   }

@@ -1,20 +1,26 @@
 """The explorer in a real browser, headless; a process of its own serves the shipped models."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.explorer.chromium import launch
+from tests.service.conftest import write_bundle
+from tests.service.modalities import MODALITIES, config
 from tests.service.process import PATIENCE_S, ROOT, serving
 
 TEXT = "Book a table for 2 in Boston, Massachusetts, tomorrow!"
 OTHER = "Will it rain in Paris?"
 WIDE = {"width": 1280, "height": 1000}
+FILES = {"audio": ("said.wav", "audio/wav"), "image": ("seen.png", "image/png")}
 Open = Callable[..., Page]
 
 expect.set_options(timeout=1000 * PATIENCE_S / 4)
@@ -23,6 +29,16 @@ expect.set_options(timeout=1000 * PATIENCE_S / 4)
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     with serving(ROOT / "bundles") as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def modalities_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Tiny models of every modality."""
+    folder = tmp_path_factory.mktemp("modalities")
+    for name in MODALITIES:
+        write_bundle(folder / name, config(name))
+    with serving(folder) as (_, url):
         yield url
 
 
@@ -76,6 +92,35 @@ def open_page(context: BrowserContext, url: str, complaints: list[str]) -> Itera
     assert [address for address in asked if not address.startswith(allowed)] == []
 
 
+@pytest.fixture
+def themed(browser: Browser, url: str) -> Iterator:
+    """themed(scheme, width) -> a page of that colour scheme and width."""
+    contexts = []
+
+    def themed(scheme: str, width: int = WIDE["width"], path: str = "/") -> Page:
+        size = {"width": width, "height": WIDE["height"]}
+        contexts.append(browser.new_context(color_scheme=scheme, viewport=size))
+        contexts[-1].set_default_timeout(1000 * PATIENCE_S)
+        page = contexts[-1].new_page()
+        page.goto(url + path)
+        return page
+
+    yield themed
+    for context in contexts:
+        context.close()
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
+    )
+    return [
+        f"{rule['id']}: {node['html'][:120]} {node['failureSummary']}"
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
 def wait_for_answer(page: Page) -> None:
     expect(
         page.locator("#results:not(.empty)[aria-busy=false] #pane-0 .token").first
@@ -112,6 +157,18 @@ def ask(url: str, inputs: str | list[str], **attention: object) -> list[dict]:
     body = {"inputs": inputs, "attention": attention}
     answer = httpx.post(f"{url}/v1/attention", json=body, timeout=PATIENCE_S)
     return [result["attention"] for result in answer.json()["results"]]
+
+
+def give(page: Page, asked: Any, field: int = 0) -> None:
+    """Write or choose an input of any modality, as it is in a request."""
+    if isinstance(asked, str):
+        page.fill(f"#text-{field}", asked)
+    elif (key := next(iter(asked))) in FILES:
+        name, media = FILES[key]
+        file = {"name": name, "mimeType": media, "buffer": base64.b64decode(asked[key])}
+        page.set_input_files(f"#file-{field}", file)
+    else:
+        page.fill(f"#text-{field}", json.dumps(asked))
 
 
 def delay(page: Page, text: str, held: list[Route]) -> None:

@@ -2,16 +2,22 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.explorer.conftest import OTHER, TEXT, WIDE, positions, settle, wait_for_answer
-from tests.service.process import PATIENCE_S
+from tests.explorer.conftest import (
+    OTHER,
+    TEXT,
+    WIDE,
+    positions,
+    settle,
+    violations,
+    wait_for_answer,
+)
 
 STATES = [
     "",
@@ -22,35 +28,6 @@ STATES = [
 ]
 MOST_MS = 50  # of one task while somebody moves over the page
 LONG = ("play some jazz by nina simone in oslo " * 25).split()[:198]  # 200 positions
-
-
-@pytest.fixture
-def themed(browser: Browser, url: str) -> Iterator:
-    """themed(scheme, width) -> a page of that colour scheme and width."""
-    contexts = []
-
-    def themed(scheme: str, width: int = WIDE["width"], path: str = "/") -> Page:
-        size = {"width": width, "height": WIDE["height"]}
-        contexts.append(browser.new_context(color_scheme=scheme, viewport=size))
-        contexts[-1].set_default_timeout(1000 * PATIENCE_S)
-        page = contexts[-1].new_page()
-        page.goto(url + path)
-        return page
-
-    yield themed
-    for context in contexts:
-        context.close()
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
-    )
-    return [
-        f"{rule['id']}: {node['html'][:120]} {node['failureSummary']}"
-        for rule in found.response["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 def ground(page: Page) -> int:

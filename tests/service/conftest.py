@@ -144,7 +144,7 @@ def save_bundle(folder: Path, network: Network, tokenizer: str) -> Network:
         data=DataConfig(
             name="None", license="CC0-1.0", reader="snips", url="http://localhost", files={}
         ),
-        examples=("at noon",),
+        examples=("at noon",) if tokenizer else (),
         tools={},
     )
     write_manifest(manifest, folder)
