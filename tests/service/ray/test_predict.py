@@ -15,7 +15,7 @@ import pytest
 from tests.service.conftest import TEXTS
 from tests.service.process import PATIENCE_S, ROOT
 
-LINES = 6_000
+LINES = 10_000
 PART = 20
 GIVEN = [f"{TEXTS[index % len(TEXTS)]} {index}" for index in range(LINES)]
 ARROW = """
@@ -89,7 +89,7 @@ def test_no_line_is_lost_or_answered_twice_when_a_process_and_then_the_command_i
     with start(cluster, tiny, folder, out) as command:
         wait_for(out, 10)
         os.kill(next(workers(cluster.process.pid)), signal.SIGKILL)
-        wait_for(out, 100)
+        wait_for(out, 40)
         command.kill()
     done = len(list(out.rglob("0*.jsonl")))
     assert done < LINES / PART
