@@ -80,7 +80,7 @@ def test_only_the_layers_that_were_asked_for_are_fetched(client, monkeypatch) ->
     fetched = []
     run = session.run
     monkeypatch.setattr(
-        session, "run", lambda ids, valid, names: fetched.append(names) or run(ids, valid, names)
+        session, "run", lambda inputs, names: fetched.append(names) or run(inputs, names)
     )
     client.ask("/v1/predict", {"inputs": "noon"})
     client.ask("/v1/predict", {"inputs": "noon", "attention": {"layers": [1]}})

@@ -22,11 +22,11 @@ import sys, threading
 from service.session import Session
 run = Session.run
 
-def held(self, token_ids, *others):
+def held(self, inputs, *others):
     if threading.current_thread().name == "model":
-        print("runs", len(token_ids), flush=True)
+        print("runs", len(inputs["valid"]), flush=True)
         sys.stdin.readline()
-    return run(self, token_ids, *others)
+    return run(self, inputs, *others)
 
 Session.run = held
 {SERVE}

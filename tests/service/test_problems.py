@@ -224,10 +224,10 @@ def test_a_bug_is_a_problem_too_and_stays_with_its_request(client, monkeypatch) 
     session = client.app.state.registry.get("tiny")._session
     run = session.run
 
-    def fail(token_ids, valid, names):
-        if token_ids.shape[1] > 10:
+    def fail(inputs, names):
+        if inputs["valid"].shape[1] > 10:
             raise RuntimeError("secret")
-        return run(token_ids, valid, names)
+        return run(inputs, names)
 
     monkeypatch.setattr(session, "run", fail)
     response = client.post("/v1/predict", {"inputs": "noon " * 12})
