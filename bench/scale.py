@@ -36,14 +36,14 @@ from subject import PORT, ROOT, URL, first_answer, serving
 CONNECTIONS = (1, 8, 64)
 SECONDS = 4
 LOAD_CONNECTIONS = 8
-LOAD_S = 18
+LOAD_S = 45
 EVENT_S = 4  # after the load began
 RETRIES = 20
 RETRY_S = 0.25
 WINDOW_S = 0.5
 FULL = 0.9  # of the rate before
-OFFLINE_LINES = 40_000
-OFFLINE_PART = 500
+LOCAL_LINES = 40_000
+OFFLINE_PART = 4096
 PATH = b"/v1/predict"
 PROXIES = {
     "haproxy": {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"},
@@ -206,7 +206,7 @@ def on_ray(bodies: Path, folder: Path) -> dict[str, Any]:
     return results
 
 
-def measure(texts: Path, bundle: Path, folder: Path) -> dict[str, Any]:
+def measure(texts: Path, bundle: Path, folder: Path, count: int) -> dict[str, Any]:
     """Bare, then behind each proxy."""
     lines = [" ".join(line.split()) for line in texts.read_text("utf-8").splitlines()]
     bodies = write_bodies(lines, 1, folder / "one")
@@ -227,37 +227,36 @@ def measure(texts: Path, bundle: Path, folder: Path) -> dict[str, Any]:
             arguments, env=os.environ | env, stdout=subprocess.PIPE, text=True, check=True
         )
         results[proxy] = json.loads(done.stdout.splitlines()[-1])
-    results["offline"] = offline(lines, bundle, folder)
+    results["offline"] = offline(lines, bundle, folder, count)
     return results
 
 
-def offline(lines: list[str], bundle: Path, folder: Path) -> dict[str, float]:
-    """Seconds of `regard predict` for the same lines, alone and on Ray; start included."""
-    source = folder / "lines.txt"
-    texts = itertools.islice(itertools.cycle(lines), OFFLINE_LINES)
-    source.write_text("".join(f"{text}\n" for text in texts), "utf-8")
+def offline(lines: list[str], bundle: Path, folder: Path, count: int) -> dict[str, float]:
+    """Seconds of `regard predict`, start included: LOCAL_LINES alone, `count` on Ray."""
     out = folder / "answers"
-    command = [sys.executable, "-m", "regard", "predict", bundle.resolve(), source]
     on_ray = ["--engine", "ray", "--out", out, f"--part={OFFLINE_PART}"]
-    seconds = {}
-    for name, options in (("local", []), ("ray", on_ray)):
+    results: dict[str, float] = {}
+    for name, number, options in (("local", LOCAL_LINES, []), ("ray", count, on_ray)):
+        source = folder / f"{name}.txt"
+        texts = itertools.islice(itertools.cycle(lines), number)
+        source.write_text("".join(f"{text}\n" for text in texts), "utf-8")
+        command = [sys.executable, "-m", "regard", "predict", bundle.resolve(), source]
         started = time.monotonic()
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run([*command, *options], cwd=ROOT, check=True, **quiet)
-        seconds[f"{name}_s"] = time.monotonic() - started
-    written = sorted(path.stat().st_mtime for path in out.rglob("0*.jsonl"))
-    return {
-        "lines": OFFLINE_LINES,
-        **seconds,
-        "local_per_s": OFFLINE_LINES / seconds["local_s"],
-        "ray_per_s": OFFLINE_LINES / seconds["ray_s"],
-        "ray_running_per_s": (len(written) - 1) * OFFLINE_PART / (written[-1] - written[0]),
-    }
+        results |= {f"{name}_lines": number, f"{name}_s": time.monotonic() - started}
+        results[f"{name}_per_s"] = number / results[f"{name}_s"]
+    parts = sorted(out.rglob("0*.jsonl"), key=lambda path: path.stat().st_mtime)
+    results["answers"] = sum(part.read_bytes().count(b"\n") for part in parts)
+    times = [part.stat().st_mtime for part in parts]
+    results["ray_running_per_s"] = (len(parts) - 1) * OFFLINE_PART / (times[-1] - times[0])
+    return results
 
 
 def main(
     data: Annotated[Path | None, typer.Option(envvar="REGARD_DATA", help="With SNIPS.")] = None,
     bundle: Path = ROOT / "bundles/assistant",
+    lines: Annotated[int, typer.Option(help="That Ray answers offline.")] = 40_000,
     bodies: Annotated[Path | None, typer.Option(hidden=True)] = None,
     folder: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -268,7 +267,7 @@ def main(
     if data is None:
         raise typer.BadParameter("REGARD_DATA or --data is needed")
     with tempfile.TemporaryDirectory(prefix="scale") as temporary:
-        results = measure(snips_test(data), bundle, Path(temporary))
+        results = measure(snips_test(data), bundle, Path(temporary), lines)
     console = Console()
     table = Table("connections", *map(str, CONNECTIONS), title="requests/s (p50 ms, p99 ms)")
     rows = {"bare": results["bare"]}

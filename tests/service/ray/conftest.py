@@ -48,6 +48,7 @@ def cluster(environment: Path) -> Iterator[SimpleNamespace]:
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets want a short path
         env = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
         env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+        env["RAY_worker_niceness"] = "0"  # else they starve where anything else runs
         command = [environment / "ray", "start", "--head", "--block", f"--num-cpus={CPUS}"]
         options = {"port": port, "node-ip-address": "127.0.0.1", "temp-dir": folder}
         options |= {"include-dashboard": "false", "ray-client-server-port": free_port()}
