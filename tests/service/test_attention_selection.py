@@ -127,7 +127,9 @@ def test_attention_is_batched_whatever_is_asked(client, monkeypatch) -> None:
     session = client.app.state.registry.get("tiny")._session
     run, batches = session.run, []
     monkeypatch.setattr(
-        session, "run", lambda inputs, names: batches.append(len(inputs["valid"])) or run(inputs, names)
+        session,
+        "run",
+        lambda inputs, names: batches.append(len(inputs["valid"])) or run(inputs, names),
     )
     requests = [
         {"inputs": text, "attention": options} for text in TEXTS[:2] * 3 for options in CHOICES
