@@ -57,27 +57,15 @@ FROM service AS gpu
 COPY --from=gpu-packages /opt/regard /opt/regard
 COPY --from=bundles /bundles /opt/bundles
 COPY --from=code /opt/regard /opt/regard
-RUN regard models && python -c "import http.client, service.server, service.tracing"
+RUN regard models && python -c "import http.client, service.offline, service.server, service.tracing"
 ENV REGARD_DEVICE=cuda \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
-ARG VERSION
-ARG REVISION
-ARG CREATED
-LABEL org.opencontainers.image.version=$VERSION \
-      org.opencontainers.image.revision=$REVISION \
-      org.opencontainers.image.created=$CREATED
 
 FROM service AS cpu
 COPY --from=cpu-packages /opt/regard /opt/regard
 COPY --from=cpu-bundles /bundles /opt/bundles
 COPY --from=code /opt/regard /opt/regard
-RUN regard models && python -c "import http.client, service.server, service.tracing"
+RUN regard models && python -c "import http.client, service.offline, service.server, service.tracing"
 USER 10001:10001
-ARG VERSION
-ARG REVISION
-ARG CREATED
-LABEL org.opencontainers.image.version=$VERSION \
-      org.opencontainers.image.revision=$REVISION \
-      org.opencontainers.image.created=$CREATED

@@ -50,9 +50,9 @@ bench: $(DEV)/installed
 
 image:
 	@$(DOCKER) build --target $(TARGET) $(TAGS:%=--tag $(IMAGE):%) $(if $(BASE),--build-arg BASE=$(BASE)) \
-	  --build-arg VERSION=$(VERSION) \
-	  --build-arg REVISION=$$(git rev-parse HEAD) \
-	  --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
+	  --label org.opencontainers.image.version=$(VERSION) \
+	  --label org.opencontainers.image.revision=$$(git rev-parse HEAD) \
+	  --label org.opencontainers.image.created=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 
 image-test: $(DEV)/installed
 	@$(DEV)/bin/pytest tests/image

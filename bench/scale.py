@@ -40,7 +40,7 @@ LOAD_S = 45
 EVENT_S = 4  # after the load began
 RETRIES = 20
 RETRY_S = 0.25
-WINDOW_S = 0.5
+WINDOW_S = 2.0
 FULL = 0.9  # of the rate before
 LOCAL_LINES = 40_000
 OFFLINE_PART = 4096
@@ -116,11 +116,10 @@ class Load:
         before = [ms for moment, ms in self.times if moment < self.event_s]
         after = [ms for moment, ms in self.times if moment >= self.event_s]
         windows = Counter(int((moment - self.event_s) // WINDOW_S) for moment, _ in self.times)
-        slow = [
-            index
-            for index in range(int((LOAD_S - EVENT_S) / WINDOW_S) - 1)
-            if windows[index] < FULL * len(before) / EVENT_S * WINDOW_S
-        ]
+        full = FULL * len(before) / EVENT_S * WINDOW_S
+        slowed = next((i for i in range(len(windows)) if windows[i] < full), None)
+        whole = range(slowed or 0, int((LOAD_S - EVENT_S) / WINDOW_S))
+        again = 0 if slowed is None else next((i for i in whole if windows[i] >= full), None)
         return {
             "before": {"per_s": len(before) / EVENT_S, "p99_ms": percentile(before)},
             "after": {
@@ -128,7 +127,7 @@ class Load:
                 "p99_ms": percentile(after),
                 "max_ms": max(after),
             },
-            "full_rate_after_s": (max(slow, default=-1) + 1) * WINDOW_S,
+            "full_rate_after_s": None if again is None else again * WINDOW_S,
             "a_window": [windows[index] for index in sorted(windows)],
             "counts": dict(self.counts),
         }

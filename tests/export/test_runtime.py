@@ -84,6 +84,18 @@ def test_a_session_that_onnxruntime_moves_to_the_cpu_is_refused(bundle: Path) ->
         Runner(graph, device="cuda")
 
 
+def test_an_array_that_lies_otherwise_in_memory_is_run_as_it_reads(graph: bytes) -> None:
+    """What is copied for the run stays until it is over."""
+    runner, given = Runner(graph), inputs(64, 29)
+    names = ["slots", "intent"]
+    expected = runner.run(given, names)
+    turned = {name: np.asfortranarray(array) for name, array in given.items()}
+    assert not turned["token_ids"].flags.c_contiguous
+    for _ in range(20):
+        found = runner.run(turned, names)
+        assert all((found[name] == expected[name]).all() for name in names)
+
+
 @pytest.mark.parametrize("module", ["service.session", "service.server", "export.quantize"])
 def test_onnxruntime_keeps_no_record_of_who_uses_it(module: str, tmp_path: Path) -> None:
     """Its telemetry would leave a device's id in the home folder, whatever comes of sending it."""
