@@ -215,6 +215,9 @@ class HeadConfig(Config):
     kind: HeadKind
     labels: tuple[str, ...] = Field(default=(), validate_default=True)
     pool: Pool = Field(default="first", description="what heads of the whole input read")
+    feedback: tuple[int, ...] = Field(
+        default=(), description="layers that a ctc head reads too, to tell the next what it read"
+    )
 
     @field_validator("labels")
     @classmethod
@@ -227,6 +230,12 @@ class HeadConfig(Config):
         elif len(labels) < 2:
             raise ValueError(f"{len(labels)} labels; at least 2 are needed")
         return labels
+
+    @model_validator(mode="after")
+    def _feedback_is_of_ctc(self) -> Self:
+        if self.feedback and self.kind != "ctc":
+            raise ValueError(f"a {self.kind} head gives no feedback")
+        return self
 
 
 class ModelConfig(Config):
@@ -256,6 +265,9 @@ class ModelConfig(Config):
                 raise ValueError(f"these letters need frontend.vocabulary = {needed}")
         if self.encoder.window and EDGES in self.preprocess.inputs:
             raise ValueError("a graph has no window; leave encoder.window out")
+        for head in self.heads:
+            if not all(0 < layer < self.encoder.layers for layer in head.feedback):
+                raise ValueError(f"feedback of {head.name} is from 1 to {self.encoder.layers - 1}")
         return self
 
 

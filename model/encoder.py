@@ -4,10 +4,14 @@ Vaswani et al. 2017, section 3.1 (norm after each sublayer); Xiong et al. 2020, 
 (norm before each).
 """
 
+from collections.abc import Callable, Mapping
+
 from torch import Tensor, nn
 
 from model.attention import MultiHeadSelfAttention
 from model.config import EncoderConfig
+
+Feedback = Callable[[Tensor], Tensor]
 
 
 class FeedForward(nn.Sequential):
@@ -54,14 +58,21 @@ class Encoder(nn.Module):
         self.norm = last if config.norm == "pre" else nn.Identity()
 
     def forward(
-        self, hidden: Tensor, valid: Tensor, edges: Tensor | None = None
+        self,
+        hidden: Tensor,
+        valid: Tensor,
+        edges: Tensor | None = None,
+        feedback: Mapping[int, Feedback] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """(batch, length, d_model) -> the same, and one weights tensor a layer.
 
-        See `MultiHeadSelfAttention` for the arguments and the weights.
+        See `MultiHeadSelfAttention` for the arguments and the weights. What `feedback` makes of the
+        output of a layer, by its number from 1, is added to it.
         """
         weights = []
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers, 1):
             hidden, layer_weights = layer(hidden, valid, edges)
             weights.append(layer_weights)
+            if feedback and number in feedback:
+                hidden = hidden + feedback[number](self.norm(hidden))
         return self.norm(hidden), weights

@@ -131,7 +131,15 @@ class ValueHead(Head):
 
 
 class CTCHead(TokenHead):
-    """Labels whose number the network decides (N -> N'; Graves et al. 2006)."""
+    """Labels whose number the network decides (N -> N'; Graves et al. 2006).
+
+    With feedback it is self-conditioned (Nozaki and Komatsu 2021, section 3; arXiv:2104.02724).
+    """
+
+    def __init__(self, config: HeadConfig, encoder: EncoderConfig):
+        super().__init__(config, encoder)
+        if config.feedback:
+            self.feedback = nn.Linear(len(config.labels), encoder.d_model)
 
     def targets(
         self, given: Sequence[Target | None], encoded: Sequence[Encoded], length: int

@@ -48,6 +48,7 @@ class RecipeHead(Config):
     name: str
     kind: HeadKind
     pool: Pool = "first"
+    feedback: tuple[int, ...] = ()
 
 
 class Recipe(Config):
@@ -117,9 +118,7 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
             tokenizer = train_tokenizer(splits.train, recipe.frontend.vocabulary)
         frontend, encoder = recipe.frontend, recipe.encoder
     heads = tuple(
-        HeadConfig(
-            name=head.name, kind=head.kind, labels=_labels(splits.train, head), pool=head.pool
-        )
+        HeadConfig(labels=_labels(splits.train, head), **head.model_dump())
         for head in recipe.heads
     )
     network = Network(

@@ -107,12 +107,17 @@ class _Run:
     def _loss(self, batch: Batch, progress: float) -> Tensor:
         weight, valid = self.config.consistency, batch.arrays["valid"]
         with torch.autocast("cpu", torch.bfloat16):
-            passes = [self.network(batch.arrays).logits for _ in range(2 if weight else 1)]
+            passes = [self.network(batch.arrays) for _ in range(2 if weight else 1)]
         total = torch.zeros(())
         for name, head in self.network.heads.items():
-            several = [logits[name].float() for logits in passes]
+            several = [output.logits[name].float() for output in passes]
             losses = [self._head_loss(name, logits, batch) for logits in several]
-            total = total + sum(losses) / len(losses)
+            loss = sum(losses) / len(losses)
+            if early := [logits.float() for output in passes for logits in output.early[name]]:
+                # As much weight as the last: Nozaki and Komatsu 2021, equation 12.
+                losses = [self._head_loss(name, logits, batch) for logits in early]
+                loss = (loss + sum(losses) / len(losses)) / 2
+            total = total + loss
             if weight:
                 # At first all answers are alike, and would agree on one label for everything.
                 ready = min(1.0, 2 * progress)
