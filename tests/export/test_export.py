@@ -12,6 +12,7 @@ from export.quantize import to_fp16, to_int8
 from export.runtime import Runner
 from export.to_onnx import output_names, to_onnx
 from model.checkpoint import Checkpoint
+from model.config import HeadConfig
 from model.network import Network
 
 
@@ -72,6 +73,20 @@ def test_every_kind_of_encoder_exports(tiny, tmp_path: Path, options) -> None:
     ours = run({"token_ids": token_ids, "valid": valid})
     np.testing.assert_allclose(ours["slots"], expected.logits["slots"].numpy(), atol=1e-5)
     np.testing.assert_allclose(ours["attention.1"], expected.weights[1].numpy(), atol=1e-5)
+
+
+def test_a_head_with_feedback_exports_in_every_precision(tiny, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    said = HeadConfig(name="said", kind="ctc", labels=("_", *"abcd"), feedback=(1,))
+    network = Network(tiny(norm="pre").model_copy(update={"heads": (said,)})).eval()
+    graph = to_onnx(network, tmp_path / "graph.onnx")
+    given = {"token_ids": np.arange(14).reshape(2, 7), "valid": np.ones((2, 7), bool)}
+    with torch.inference_mode():
+        output = network({name: torch.from_numpy(array) for name, array in given.items()})
+    expected = output.logits["said"].numpy()
+    for converted, tolerance in ((graph, 1e-5), (to_fp16(graph), 0.01), (to_int8(graph), 0.05)):
+        ours = Runner(converted.SerializeToString())(given)["said"]
+        np.testing.assert_allclose(ours, expected, atol=tolerance)
 
 
 def test_a_corrupted_weight_makes_verification_fail(trained, tmp_path: Path) -> None:

@@ -60,3 +60,16 @@ def test_vocabulary_of_a_spelling_is_that_of_its_letters(tiny):
     config["frontend"]["vocabulary"] = 12
     with pytest.raises(ValidationError, match=r"these letters need frontend\.vocabulary = 13"):
         ModelConfig.model_validate(config)
+
+
+@pytest.mark.parametrize("layers", [(0,), (1, 2)])
+def test_feedback_comes_from_between_the_layers(tiny, layers):
+    config = tiny().model_dump()
+    config["heads"] = [{"name": "said", "kind": "ctc", "labels": ("_", "a"), "feedback": layers}]
+    with pytest.raises(ValidationError, match="feedback of said is from 1 to 1"):
+        ModelConfig.model_validate(config)
+
+
+def test_only_a_ctc_head_gives_feedback():
+    with pytest.raises(ValidationError, match="a token head gives no feedback"):
+        HeadConfig(name="slots", kind="token", labels=("O", "a"), feedback=(1,))

@@ -1,5 +1,6 @@
 import torch
 
+from model.config import HeadConfig
 from model.network import Network
 
 
@@ -38,3 +39,33 @@ def test_token_embedding_is_normalised_after_its_position_is_added(seeded, tiny)
     added = table[token_ids[2, 5]] + network.frontend.positions.table[5]
     expected = (added - added.mean()) / added.std(correction=0)
     torch.testing.assert_close(hidden[2, 5], expected, atol=1e-4, rtol=0)
+
+
+def with_feedback(tiny) -> Network:
+    config = tiny(layers=3, norm="pre", dropout=0.0)
+    said = HeadConfig(name="said", kind="ctc", labels=("_", *"abcd"), feedback=(1, 2))
+    return Network(config.model_copy(update={"heads": (*config.heads, said)})).eval()
+
+
+def test_what_a_head_reads_early_goes_into_the_next_layer(seeded, tiny):
+    network, given = with_feedback(tiny), arrays(torch.randint(0, 23, (3, 7)))
+    valid, head, encoder = given["valid"], network.heads["said"], network.encoder
+    hidden = network.frontend(given)
+    early = []
+    for layer in encoder.layers:
+        hidden, _ = layer(hidden, valid, None)
+        if len(early) < 2:
+            early.append(encoder.norm(hidden) @ head.linear.weight.T + head.linear.bias)
+            hidden = hidden + head.feedback(early[-1].exp() / early[-1].exp().sum(-1, keepdim=True))
+    output = network(given)
+    torch.testing.assert_close(output.hidden, encoder.norm(hidden))
+    torch.testing.assert_close(output.early["said"], early)
+    assert output.early["slots"] == []
+
+
+def test_an_early_reading_is_trained_as_the_last_one_is(seeded, tiny):
+    network = with_feedback(tiny)
+    output = network(arrays(torch.randint(0, 23, (3, 7))))
+    sum(logits.square().sum() for logits in output.early["said"]).backward()
+    assert network.encoder.layers[0].feed_forward[0].weight.grad.abs().sum() > 0
+    assert network.encoder.layers[2].feed_forward[0].weight.grad is None
