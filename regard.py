@@ -67,7 +67,7 @@ def train(
     made = recipes.read(recipe)
     folder = out or Path("runs") / made.name
     checkpoint = run(made, recipes.prepare(made, data), folder)
-    typer.echo(f"{folder}/best.safetensors: {_percent(checkpoint.about['dev'])}")
+    typer.echo(f"{folder}/best.safetensors: {_told(checkpoint.about['dev'])}")
 
 
 @app.command()
@@ -93,7 +93,7 @@ def export(
     manifest = run(loaded, read_splits(made.data, data).dev, out, precisions, version)
     for graph in manifest.graphs.values():
         size = manifest.files[graph.file].bytes / 1e6
-        typer.echo(f"{out}/{graph.file}: {size:.1f} MB, {_percent(graph.dev)}")
+        typer.echo(f"{out}/{graph.file}: {size:.1f} MB, {_told(graph.dev)}")
 
 
 @app.command()
@@ -256,7 +256,7 @@ def models() -> None:
                 ", ".join(f"{head.name} ({len(head.labels)})" for head in manifest.heads),
                 precision,
                 f"{manifest.files[graph.file].bytes / 1e6:.1f}",
-                _percent(manifest.test),
+                _told(manifest.test),
                 manifest.description,
             )
     Console().print(table)
@@ -275,8 +275,12 @@ def serve(
     run(Settings() if workers is None else Settings(workers=workers))
 
 
-def _percent(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {100 * value:.2f}" for name, value in metrics.items())
+def _told(metrics: dict[str, float]) -> str:
+    """Shares in percent, errors of values as they are."""
+    shares = {
+        name: value if name.endswith("rmse") else 100 * value for name, value in metrics.items()
+    }
+    return ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
 
 
 def main() -> None:
