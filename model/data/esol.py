@@ -1,13 +1,11 @@
 """ESOL in the file of MoleculeNet (Delaney 2004; Wu et al. 2018, arXiv:1703.00564): solubility."""
 
 import csv
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 from model.data.examples import Example, Splits
-from model.data.smiles import Molecule, parse, to_graph
+from model.data.molecules import parse, scaffold, to_graph
 from model.errors import DataError, InputError
 
 NAME = "delaney-processed.csv"
@@ -54,42 +52,3 @@ def split(scaffolds: list[str]) -> tuple[list[int], list[int], list[int]]:
         else:
             test += group
     return train, dev, test
-
-
-def scaffold(molecule: Molecule) -> str:
-    """What is left without side chains (Bemis and Murcko 1996), under a name of its own.
-
-    That is the rings, what joins them, and atoms bound doubly to either. The name is made of each
-    atom with its surroundings (Weisfeiler and Leman 1968).
-    """
-    left = _without_side_chains(molecule)
-    names = {atom: _bare(molecule, atom, left) for atom in left}
-    for _ in left:
-        names = {atom: _digest(names[atom], *around) for atom, around in _around(molecule, names)}
-    return " ".join(sorted(names.values()))
-
-
-def _without_side_chains(molecule: Molecule) -> set[int]:
-    left = set(range(len(molecule.symbols)))
-    ends = left
-    while ends:
-        ends = {atom for atom in left if len(molecule.bonds[atom].keys() & left) < 2}
-        left = left - ends
-    double = {o for atom in left for o, order in molecule.bonds[atom].items() if order == 2}
-    return left | double
-
-
-def _bare(molecule: Molecule, atom: int, left: set[int]) -> str:
-    """The atom, with hydrogens in the place of neighbours that are not left."""
-    lost = sum(order for other, order in molecule.bonds[atom].items() if other not in left)
-    return f"{molecule.symbols[atom].strip('[H]')} {molecule.hydrogens(atom) + lost:g}"
-
-
-def _around(molecule: Molecule, names: dict[int, str]) -> Iterator[tuple[int, list[str]]]:
-    for atom in names:
-        bonds = molecule.bonds[atom].items()
-        yield atom, sorted(f"{order} {names[other]}" for other, order in bonds if other in names)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
