@@ -1,18 +1,13 @@
-"""Truncated against full self-attention: time and memory of one input, by its length.
+"""Truncated against full self-attention: time and memory of one sound, by its length.
 
-    python bench/truncated.py [--threads 1]
+    python bench/truncated.py
 
-The network of recipes/digits-speech.toml, its weights random, as it is and without its window, in
-ONNX Runtime; each length in a process of its own, so that its peak of memory is its own.
+The network of recipes/digits-speech.toml, its weights random, as it is and without its window.
 """
 
-import resource
-import statistics
 import tempfile
-import time
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import typer
@@ -20,51 +15,40 @@ from rich.console import Console
 from rich.table import Table
 
 import machine
-from export.runtime import Runner
 from export.sample import sample
 from export.to_onnx import to_onnx
+from growth import measure
 from model import recipe as recipes
 from model.config import HeadConfig, ModelConfig
 from model.network import Network
+from model.preprocess.batch import Arrays
 from model.preprocess.speech import POSITIONS_A_SECOND
 
-ROOT = Path(__file__).parents[1]
+RECIPE = recipes.read(Path(__file__).parents[1] / "recipes/digits-speech.toml")
 SECONDS = (1, 3, 10, 30, 60, 160, 600)
-LONGEST_FULL_S = 160  # 8,000 positions: 256 MB for each head
-WINDOWS = {"truncated": 16, "full": None}
-RUNS = 3
+LONGEST_FULL_S = 160  # 8,000 positions: one tensor of scores is 1 GB
+WINDOWS = {"truncated": RECIPE.encoder.window, "full": None}
 
 
 def network(window: int | None) -> Network:
     """The recipe's, with another window."""
-    recipe = recipes.read(ROOT / "recipes/digits-speech.toml")
-    heads = (HeadConfig(name="frames", kind="token", labels=("a", "b")),)
-    encoder = recipe.encoder.model_copy(update={"window": window})
-    return Network(
-        ModelConfig(
-            preprocess=recipe.preprocess, frontend=recipe.frontend, encoder=encoder, heads=heads
-        )
-    ).eval()
+    config = ModelConfig(
+        preprocess=RECIPE.preprocess,
+        frontend=RECIPE.frontend,
+        encoder=RECIPE.encoder.model_copy(update={"window": window}),
+        heads=(HeadConfig(name="frames", kind="token", labels=("a", "b")),),
+    )
+    return Network(config).eval()
 
 
-def measure(graph: Path, length: int, threads: int) -> tuple[float, float]:
-    """Median milliseconds of a run, and by how many MB the process grew."""
-    run = Runner(graph.read_bytes(), ["frames"], threads)
-    inputs = network(None).config.preprocess.inputs
-    arrays = sample(inputs, 0, 1, length, np.random.default_rng(0))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    taken = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        run(arrays)
-        taken.append(1000 * (time.perf_counter() - started))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return statistics.median(taken), (after - before) / 1024
+def sound(length: int) -> Arrays:
+    """One input of so many positions."""
+    return sample(RECIPE.preprocess.inputs, 0, 1, length, np.random.default_rng(0))
 
 
-def main(threads: Annotated[int, typer.Option(help="of one run")] = 1) -> None:
+def main() -> None:
     """Print the table, write results/truncated.json."""
-    table = Table("seconds", "positions", "attention", "ms", "MB")
+    table = Table("attention", "seconds", "positions", "ms", "MB")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for kind, window in WINDOWS.items():
@@ -74,16 +58,12 @@ def main(threads: Annotated[int, typer.Option(help="of one run")] = 1) -> None:
                 if window is None and seconds > LONGEST_FULL_S:
                     continue
                 length = seconds * POSITIONS_A_SECOND
-                with get_context("spawn").Pool(1) as pool:
-                    taken_ms, grown_mb = pool.apply(measure, (graph, length, threads))
-                rows.append(
-                    {"attention": kind, "positions": length, "ms": taken_ms, "mb": grown_mb}
-                )
-                table.add_row(
-                    *map(str, (seconds, length, kind, round(taken_ms, 1), round(grown_mb)))
-                )
+                taken_ms, grown_mb = measure(graph, partial(sound, length))
+                row = {"attention": kind, "seconds": seconds, "positions": length}
+                rows.append(row | {"ms": taken_ms, "mb": grown_mb})
+                table.add_row(*map(str, row.values()), f"{taken_ms:.1f}", f"{grown_mb:.0f}")
     Console().print(table)
-    machine.write("truncated", {"threads": threads, "rows": rows})
+    Console().print(f"written: {machine.write('truncated', {'rows': rows})}")
 
 
 if __name__ == "__main__":
