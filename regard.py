@@ -276,7 +276,11 @@ def serve(
 
 
 def _percent(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {100 * value:.2f}" for name, value in metrics.items())
+    """In percent, but for the error of values, which has their unit."""
+    return ", ".join(
+        f"{name} {value:.3f}" if name.endswith("rmse") else f"{name} {100 * value:.2f}"
+        for name, value in metrics.items()
+    )
 
 
 def main() -> None:
