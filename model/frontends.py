@@ -62,9 +62,9 @@ class VectorFrontend(_Frontend):
 
         They are part of the network, so that every client sends what the recipe's data holds.
         """
-        deviation = vectors.std(0, dtype=np.float64)
+        varies, deviation = np.ptp(vectors, 0) > 0, vectors.std(0, dtype=np.float64)
         self.mean.copy_(torch.from_numpy(vectors.mean(0, dtype=np.float64)))
-        self.deviation.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))
+        self.deviation.copy_(torch.from_numpy(np.where(varies, deviation, 1.0)))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """`vectors` float32 (batch, length, features) -> (batch, length, d_model)."""

@@ -139,6 +139,8 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
         ModelConfig(preprocess=recipe.preprocess, frontend=frontend, encoder=encoder, heads=heads)
     )
     checkpoint = Checkpoint(network, tokenizer, {})
+    if recipe.data.columns:
+        _check_lengths(splits, frontend.max_length)
     if getattr(recipe.preprocess, "standardise", False):
         encode = checkpoint.preprocessor().encode
         vectors = [encode(example.source).arrays["vectors"] for example in splits.train]
@@ -151,6 +153,12 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
     elif recipe.pretrained:
         pretrained.load_backbone(network, source)
     return Prepared(checkpoint, splits)
+
+
+def _check_lengths(splits: Splits, allowed: int) -> None:
+    longest = max(len(example.source) for split in splits for example in split)
+    if longest > allowed:
+        raise DataError(f"a sequence has {longest} positions; frontend.max_length is {allowed}")
 
 
 def _start(path: Path, network: Network, tokenizer: str) -> Network:

@@ -63,7 +63,7 @@ def start(command: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def run(kind: str, program: str, folder: Path) -> str:
-    """The last of what it prints: a block shows the answer of its last command."""
+    """What it prints."""
     done = subprocess.run(
         [*RUN[kind], program],
         cwd=folder,
@@ -74,6 +74,11 @@ def run(kind: str, program: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def answer(printed: str) -> dict:
+    """Of the last command of several."""
+    return json.loads(printed.splitlines()[-1])
 
 
 def read(path: Path) -> list[list[dict[str, str]]]:
@@ -103,8 +108,7 @@ def test_every_step_answers_as_shown(walk) -> None:
     assert len(walk.shown) == 7
     for kind, shown, printed in walk.shown:
         if kind == "json":
-            told = json.loads(printed.splitlines()[-1])
-            assert same(told, json.loads(shown), TOLERANCE), printed
+            assert same(answer(printed), json.loads(shown), TOLERANCE), printed
         else:
             ours, theirs = (BAR.sub("", NUMBER.sub("", text)) for text in (printed, shown))
             assert ours == theirs, printed
@@ -128,14 +132,14 @@ def test_what_is_served_knows_what_the_means_do_not(walk) -> None:
     results = []
     for begin in range(0, len(inputs), 100):
         asked = {"inputs": inputs[begin : begin + 100]}
-        answer = httpx.post(f"{walk.url}/v1/predict", json=asked, timeout=PATIENCE_S)
-        results += answer.raise_for_status().json()["results"]
+        response = httpx.post(f"{walk.url}/v1/predict", json=asked, timeout=PATIENCE_S)
+        results += response.raise_for_status().json()["results"]
 
     def right(found: list[str]) -> float:
         return np.mean([rows[0]["event"] == event for rows, event in zip(test, found, strict=True)])
 
     served = right([result["classes"]["event"][0]["label"] for result in results])
-    measured = next(json.loads(text) for _, _, text in walk.shown if "exact_match" in text)
+    measured = next(answer(text) for _, _, text in walk.shown if "exact_match" in text)
     assert served == pytest.approx(measured["event.accuracy"], abs=1e-4)
     assert served > 0.9
     baseline = right(by_nearest_mean(train, test))

@@ -13,7 +13,8 @@ from export.bundle import read_file, read_manifest
 from export.export import export
 from export.runtime import Runner
 from export.to_onnx import to_onnx
-from model.data import csv_vectors
+from model.config import ColumnsConfig
+from model.errors import DataError
 from model.network import Network
 from model.preprocess.batch import pad
 from model.recipe import Recipe, prepare
@@ -44,7 +45,7 @@ def write(path: Path, rng: np.random.Generator) -> None:
         leak = run % 2
         for t in range(3 + run % 4):
             strain = (2 * leak - 1) * rng.uniform(2e-4, 2e-3)
-            lines.append(f"{run},{t},{101325 + rng.normal(0, 5):.3f},{strain:.6f},5,{leak}")
+            lines.append(f"{run},{t},{101325 + rng.normal(0, 5):.3f},{strain:.6f},0.1,{leak}")
     path.write_text("\n".join(lines))
 
 
@@ -95,7 +96,7 @@ def test_small_and_large_units_are_learned_and_survive_int8(pipes) -> None:
     out = pipes.folder / "bundles" / "pipes"
     manifest = export(pipes.best, pipes.splits.dev, out, ("fp32", "int8"))
     assert read_manifest(out) == manifest
-    assert manifest.data.columns == csv_vectors.ColumnsConfig.model_validate(COLUMNS)
+    assert manifest.data.columns == ColumnsConfig.model_validate(COLUMNS)
     encode = pipes.best.preprocessor().encode
     inputs = pad([encode(example.source) for example in pipes.splits.test])
     labels = [int(example.targets["leak"]) for example in pipes.splits.test]
@@ -111,6 +112,11 @@ def test_readings_that_fp16_cannot_hold_are_told(pipes, tmp_path) -> None:
     graph = to_onnx(pipes.best.network, tmp_path / "graph.onnx")
     with pytest.raises(verify.ParityError, match="fp16 has no room for vectors: 1013"):
         verify.check_range(graph, pipes.best, pipes.splits.dev)
+
+
+def test_a_sequence_that_is_too_long_is_told_before_anything_is_learned(pipes) -> None:
+    with pytest.raises(DataError, match=r"a sequence has 6 positions; frontend\.max_length is 5"):
+        prepare(make_recipe(pipes.folder, frontend={"max_length": 5}), pipes.folder)
 
 
 @pytest.mark.parametrize(
