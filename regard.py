@@ -276,11 +276,11 @@ def serve(
 
 
 def _told(metrics: dict[str, float]) -> str:
-    """Shares in percent, errors of values as they are."""
-    shares = {
-        name: value if name.endswith("rmse") else 100 * value for name, value in metrics.items()
-    }
-    return ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
+    """Shares in percent, errors of values in their unit."""
+    return ", ".join(
+        f"{name} {value:.3f}" if name.endswith("rmse") else f"{name} {100 * value:.2f}"
+        for name, value in metrics.items()
+    )
 
 
 def main() -> None:

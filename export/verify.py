@@ -108,7 +108,7 @@ def check_range(graph: ModelProto, checkpoint: Checkpoint, dev: Sequence[Example
 
     def check(given: Arrays) -> Outputs:
         arrays = run(given)
-        for name, array in arrays.items():
+        for name, array in {**given, **arrays}.items():
             if array.dtype == np.float32 and (largest := float(np.abs(array).max())) > FP16_RANGE:
                 raise ParityError(f"fp16 has no room for {name}: {largest:.0f} on dev")
         return arrays

@@ -26,14 +26,32 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ColumnsConfig(Config):
+    """What the columns of CSV files of readings are; a row is a position of a sequence."""
+
+    sequence: str = Field(description="rows that have the same here are one sequence")
+    order: str = Field(description="number, or date and time, to sort these rows by")
+    features: tuple[str, ...] = Field(min_length=1, description="numbers")
+    targets: dict[str, Literal["token", "sequence", "value"]] = Field(
+        min_length=1, description="column, which is a head's name -> the head's kind"
+    )
+
+
 class DataConfig(Config):
     """Where a data set comes from and what its files must be."""
 
     name: str
     license: str
     reader: str = Field(description="name of the module under model/data that reads it")
-    url: str = Field(description="address the files' paths are joined to")
+    url: str = Field(default="", description="address the files' paths are joined to, if any")
     files: dict[str, str] = Field(description="path -> sha256")
+    columns: ColumnsConfig | None = Field(default=None, description="for the reader csv_vectors")
+
+    @model_validator(mode="after")
+    def _columns_are_of_csv(self) -> Self:
+        if (self.reader == "csv_vectors") != (self.columns is not None):
+            raise ValueError("[data.columns] goes with the reader csv_vectors, and only with it")
+        return self
 
 
 class Input(NamedTuple):
@@ -87,6 +105,10 @@ class SpellingConfig(Config):
 
 class _Vectors(Config):
     """What becomes a vector for each position."""
+
+    standardise: bool = Field(
+        default=False, description="features to mean 0 and deviation 1 over the training split"
+    )
 
     @property
     def inputs(self) -> tuple[Input, ...]:

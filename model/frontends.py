@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.config import ModelConfig
@@ -41,16 +43,34 @@ class TokenFrontend(_Frontend):
 
 
 class VectorFrontend(_Frontend):
-    """Vectors are projected."""
+    """Vectors are projected; where the recipe says so, they are standardised before."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         self.project = nn.Linear(config.preprocess.width, config.encoder.d_model)
         self.hide = nn.Dropout(config.frontend.hide)
+        self.standardise = config.preprocess.standardise
+        if self.standardise:
+            self.register_buffer("mean", torch.zeros(config.preprocess.width))
+            self.register_buffer("deviation", torch.ones(config.preprocess.width))
+
+    def scale_to(self, vectors: NDArray[np.float32]) -> None:
+        """Take each feature's mean and deviation from the training vectors (n, features).
+
+        They are part of the network, so that every client sends what the recipe's data holds.
+        """
+        varies, deviation = np.ptp(vectors, 0) > 0, vectors.std(0, dtype=np.float64)
+        self.mean.copy_(torch.from_numpy(vectors.mean(0, dtype=np.float64)))
+        self.deviation.copy_(torch.from_numpy(np.where(varies, deviation, 1.0)))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """`vectors` float32 (batch, length, features) -> (batch, length, d_model)."""
         vectors = arrays["vectors"]
+        if self.standardise:
+            vectors = (vectors - self.mean) / self.deviation
         return self.place(self.project(vectors * self.hide(torch.ones_like(vectors[..., :1]))))
 
 

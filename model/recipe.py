@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationError, model_validator
 from tokenizers import Tokenizer
@@ -79,6 +80,20 @@ class Recipe(Config):
             raise ValueError("give either [pretrained], or both [frontend] and [encoder]")
         return self
 
+    @model_validator(mode="after")
+    def _columns_fit(self) -> Self:
+        if (columns := self.data.columns) is None:
+            return self
+        wanted = len(columns.features)
+        if getattr(self.preprocess, "features", None) != wanted:
+            raise ValueError(
+                f"data.columns.features are {wanted}; preprocess.features must be, too"
+            )
+        for head in self.heads:
+            if columns.targets.get(head.name) != head.kind:
+                raise ValueError(f'data.columns.targets needs {head.name} = "{head.kind}"')
+        return self
+
 
 @dataclass
 class Prepared:
@@ -123,14 +138,27 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
     network = Network(
         ModelConfig(preprocess=recipe.preprocess, frontend=frontend, encoder=encoder, heads=heads)
     )
+    checkpoint = Checkpoint(network, tokenizer, {})
+    if recipe.data.columns:
+        _check_lengths(splits, frontend.max_length)
+    if getattr(recipe.preprocess, "standardise", False):
+        encode = checkpoint.preprocessor().encode
+        vectors = [encode(example.source).arrays["vectors"] for example in splits.train]
+        network.frontend.scale_to(np.concatenate(vectors))
     for name, head in network.heads.items():
         if isinstance(head, ValueHead):
             head.scale_to([e.targets[name] for e in splits.train if name in e.targets])
     if recipe.start:
-        network = _start(Path(recipe.start), network, tokenizer)
+        checkpoint.network = _start(Path(recipe.start), network, tokenizer)
     elif recipe.pretrained:
         pretrained.load_backbone(network, source)
-    return Prepared(Checkpoint(network, tokenizer, {}), splits)
+    return Prepared(checkpoint, splits)
+
+
+def _check_lengths(splits: Splits, allowed: int) -> None:
+    longest = max(len(example.source) for split in splits for example in split)
+    if longest > allowed:
+        raise DataError(f"a sequence has {longest} positions; frontend.max_length is {allowed}")
 
 
 def _start(path: Path, network: Network, tokenizer: str) -> Network:

@@ -13,6 +13,7 @@ from model.config import ImageConfig, SpeechConfig
 from model.errors import InputError
 from model.preprocess.audio import decode, resample
 from model.preprocess.image_file import read_image
+from model.preprocess.npy import read_npy
 from model.preprocess.speech import POSITIONS_A_SECOND
 from service.schemas import Audio, Graph, Image, Input, Vectors, Words
 
@@ -85,6 +86,8 @@ def _read_graph(_: object, __: int, given: Graph) -> Source:
 
 
 def _read_vectors(_: object, __: int, given: Vectors) -> Source:
+    if isinstance(given.vectors, str):
+        return read_npy(read_base64(given.vectors))
     return _read_rows(given.vectors, "vector")
 
 
@@ -116,5 +119,9 @@ TAKEN: Mapping[str, Taken] = {
     ),
     "image": Taken('{"image": "..."}, a PNG or JPEG file in base64', (Image, bytes), _read_image),
     "graph": Taken('{"nodes": [[...]], "edges": [[0, 1], ...]}', (Graph,), _read_graph),
-    "vectors": Taken('{"vectors": [[...], ...]}', (Vectors,), _read_vectors),
+    "vectors": Taken(
+        '{"vectors": [[...], ...]}, or {"vectors": "..."}, a .npy file in base64',
+        (Vectors,),
+        _read_vectors,
+    ),
 }

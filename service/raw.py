@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from export.bundle import Manifest
 from model.errors import InputError
+from model.preprocess.vectors import check_finite
 
 
 class Raw(NamedTuple):
@@ -49,8 +50,7 @@ def check_raw(raw: Raw, manifest: Manifest, tokens: int) -> Raw:
         if name == "edges":
             _check_edges(array, length, getattr(manifest.preprocess, "max_edges", 0))
         elif array.dtype.kind == "f":
-            if not np.isfinite(array).all():
-                raise InputError("a number is not finite as float32")
+            check_finite(array)
         elif array.min() < 0 or array.max() >= tokens:
             raise InputError(f"a token id is none of 0 to {tokens - 1}")
     return raw

@@ -66,8 +66,12 @@ class Graph(Part):
 class Vectors(Part):
     """An input that is vectors."""
 
-    vectors: Annotated[list[Row], Field(min_length=1, fail_fast=True)]
-    """Of each position its features."""
+    vectors: Annotated[
+        Annotated[str, Tag(TEXT)]
+        | Annotated[list[Row], Field(min_length=1, fail_fast=True), Tag(LIST)],
+        _either("vectors are a list of lists of numbers, or a .npy file in base64"),
+    ]
+    """Of each position its features; or a .npy file of them, in base64."""
 
 
 # Objects are told apart by the first of these that they have.

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from huggingface_hub.utils import close_session
 
-from tests.pages import NODE, PAGES, ROOT, SCORE, blocks, same
+from tests.pages import NODE, OWN_VECTORS, PAGES, ROOT, SCORE, blocks, same
 
 RUN = {
     "bash": ["bash", "-c"],
@@ -25,13 +25,14 @@ RUN = {
 }
 PROBABILITY = re.compile(r"(?<![\d.])[01]\.\d+(?![\d.])")
 PROGRAMS = ("python", "javascript")
+SHIPPED = [page for page in PAGES if page != OWN_VECTORS]  # of the shipped models
 
 
 def answered() -> list[tuple[str, str, str, str]]:
     """(page, language, program, answer) of each program that its answer, JSON, follows."""
     return [
         (page.name, kind, program, answer)
-        for page in PAGES
+        for page in SHIPPED
         for (kind, program), (following, answer) in pairwise(blocks(page))
         if following in ("json", "jsonl")
         and (kind in PROGRAMS or (kind == "bash" and program.startswith("curl")))
@@ -42,7 +43,7 @@ def printing() -> dict[tuple[str, str], tuple[str, str]]:
     """By page and language, where blocks of text show what is printed: all of the program, and all
     of the text."""
     found = {}
-    for page in PAGES:
+    for page in SHIPPED:
         listed = blocks(page)
         for language in PROGRAMS:
             shown = [
@@ -58,7 +59,7 @@ def consoles() -> dict[str, str]:
     """By page, what its Python consoles show."""
     shown = {
         page.name: "\n".join(block for _, block in blocks(page) if block.startswith(">>> "))
-        for page in PAGES
+        for page in SHIPPED
     }
     return {name: console for name, console in shown.items() if console}
 

@@ -21,7 +21,8 @@ def read_splits(data: DataConfig, folder: Path | None) -> Splits:
         if error.name != f"model.data.{data.reader}":
             raise
         raise DataError(f"there is no reader {data.reader!r} under model/data") from error
-    splits: Splits = reader.read(locate(data, folder))
+    columns = () if data.columns is None else (data.columns,)
+    splits: Splits = reader.read(locate(data, folder), *columns)
     return splits
 
 
@@ -48,6 +49,8 @@ def locate(data: DataConfig, folder: Path | None) -> Path:
 
 
 def _download(data: DataConfig) -> Path:
+    if not data.url:
+        raise DataError(f"{data.name} has no address; give the folder of its files: --data")
     import pooch  # noqa: PLC0415  not needed where the files are at hand, as beside a service
 
     cache = pooch.create(

@@ -70,6 +70,17 @@ def check_vectors(source: ArrayLike, features: int, max_length: int) -> NDArray[
         raise InputError(f"shape {vectors.shape}; (length, {features}) is wanted")
     if len(vectors) > max_length:
         raise InputError(f"{len(vectors)} positions; at most {max_length} are allowed")
-    if not np.isfinite(vectors).all():
-        raise InputError("a number is not finite as float32")
+    check_finite(vectors)
     return vectors
+
+
+def check_finite(vectors: NDArray[np.float32]) -> None:
+    """Check numbers (length, features).
+
+    Raises:
+        InputError: names the first that is not finite.
+    """
+    finite = np.isfinite(vectors)
+    if not finite.all():
+        row, column = np.unravel_index(finite.argmin(), finite.shape)
+        raise InputError(f"a number is not finite as float32: vector {row}, feature {column}")

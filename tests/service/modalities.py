@@ -65,6 +65,13 @@ def picture(greys: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def npy(array: np.ndarray) -> dict[str, str]:
+    """An input of vectors."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return {"vectors": base64.b64encode(file.getvalue()).decode()}
+
+
 def cases(name: str) -> list[tuple[Any, Any]]:
     """As the request has it, and as the preprocessor takes it."""
     rng = np.random.default_rng(4)

@@ -1,5 +1,6 @@
 """Every modality and every kind of head, by way of HTTP, against the network itself."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 
 from model.ctc import greedy
 from model.network import Network
-from tests.service.modalities import KINDS, MODALITIES, RATE, cases, run, sound
+from model.preprocess.npy import read_npy
+from service import inputs
+from tests.service.modalities import KINDS, MODALITIES, RATE, cases, npy, run, sound
 
 
 def dense(network: Network, encoded: Any, weights: torch.Tensor) -> np.ndarray:
@@ -92,6 +95,30 @@ def test_numbers_that_a_network_cannot_add_up_are_told(sources, options: dict[st
         assert "inputs.1: its numbers are too large" in response.json()["detail"]
 
 
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i8", ">u2", "i1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_npy_file_is_answered_as_its_numbers_are(sources, dtype: str, order: str) -> None:
+    rows = np.arange(40).reshape(8, 5).astype(dtype, order=order)
+    asked = {"model": "vectors", "inputs": [{"vectors": rows.tolist()}, npy(rows)]}
+    numbers, file = sources.ask("/v1/predict", asked)["results"]
+    assert file == numbers
+
+
+def test_a_large_npy_file_is_read_off_the_event_loop(sources, monkeypatch) -> None:
+    seen = []
+
+    def look(data: bytes) -> Any:
+        seen.append(threading.current_thread())
+        return read_npy(data)
+
+    monkeypatch.setattr(inputs, "read_npy", look)
+    for rows in (3, 60):
+        sources.ask("/v1/classify", {"model": "vectors", "inputs": npy(np.zeros((rows, 5), "f8"))})
+    large = [{"vectors": npy(np.zeros((60, 5)))["vectors"]}] * 2
+    sources.ask("/v1/classify", {"model": "vectors", "inputs": large})
+    assert [thread is seen[0] for thread in seen] == [True, True, False, False]
+
+
 def test_places_are_in_the_terms_of_the_input(sources) -> None:
     def first(name: str) -> list[dict[str, Any]]:
         request = {"model": name, "inputs": cases(name)[0][0]}
@@ -119,6 +146,14 @@ def test_places_are_in_the_terms_of_the_input(sources) -> None:
         ("vectors", {"vectors": [[1.0] * 4]}, "(length, 5) is wanted"),
         ("vectors", {"vectors": [[1.0] * 5] * 61}, "61 positions; at most 60 are allowed"),
         ("vectors", {"vectors": []}, "inputs.vectors: List should have at least 1 item"),
+        ("vectors", {"vectors": 3}, "inputs.vectors: vectors are a list of lists of numbers, or a"),
+        ("vectors", {"vectors": "AAAA"}, "inputs: not a .npy file, or a damaged one"),
+        ("vectors", {"vectors": "%"}, "inputs: not base64"),
+        ("vectors", npy(np.zeros((3, 4))), "inputs: shape (3, 4); (length, 5) is wanted"),
+        ("vectors", npy(np.zeros((61, 5), "i1")), "61 positions; at most 60 are allowed"),
+        ("vectors", npy(np.diag([1, 2, np.inf, 4, 5])), "float32: vector 2, feature 2"),
+        ("vectors", npy(np.full((1, 5), 1e39)), "not finite as float32: vector 0, feature 0"),
+        ("vectors", npy(np.full((2, 5), None)), "the array's type is object; allowed are"),
         ("vectors", {"vectors": [["1"]]}, "inputs.vectors.0.0: Input should be a valid number"),
         ("graph", {"nodes": [[1.0] * 5], "edges": [[0, 1]]}, "edge 0 is [0, 1]; nodes are 0 to 0"),
         ("image", {"image": "%%%"}, "inputs: not base64"),

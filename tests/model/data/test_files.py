@@ -83,3 +83,9 @@ def test_unknown_reader_is_named(folder):
     unknown = config().model_copy(update={"reader": "no_such_reader"})
     with pytest.raises(DataError, match="no reader 'no_such_reader'"):
         files.read_splits(unknown, folder)
+
+
+def test_a_data_set_without_an_address_needs_its_folder(folder):
+    assert files.locate(config(""), folder) == folder
+    with pytest.raises(DataError, match="SNIPS has no address; give the folder of its files"):
+        files.locate(config(""), None)
