@@ -5,6 +5,7 @@ import { layOut } from "./force.js";
 import { make } from "./make.js";
 import { strengths } from "./positions.js";
 import { labelsOf } from "./tracks.js";
+import { rows } from "./vectors.js";
 
 const MOST = 100; // nodes that are drawn; more are a list
 const SVG = "http://www.w3.org/2000/svg";
@@ -12,6 +13,15 @@ const SVG = "http://www.w3.org/2000/svg";
 export class GraphView extends CellsView {
   #at = null; // of each position x and y, in percent
   #weights;
+
+  static input = {
+    name: "Graph",
+    hint: '{"nodes": [[…], …], "edges": [[0, 1], …]}',
+    sample: ({ features }) => ({
+      nodes: rows(5, features),
+      edges: [0, 1, 2, 3].map((node) => [node, node + 1]),
+    }),
+  };
 
   static nameOf({ node }) {
     return node === undefined ? "hub" : `${node}`;

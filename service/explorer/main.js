@@ -9,13 +9,23 @@ import { make } from "./make.js";
 import { showProblem } from "./notices.js";
 import { Pane } from "./pane.js";
 import { firstOf, takesTheSame } from "./inputs.js";
-import { layersOf, requestOf, textsOf } from "./request.js";
+import { SELECTIONS, requestOf, textsOf } from "./request.js";
 import { isLinked, read, welcome, write } from "./state.js";
 import { tracksOf } from "./tracks.js";
+import { sayPart } from "./words.js";
 
 const LETTERS = ["A", "B"];
 const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
 const SAYING_MS = 300;
+const TOO_MUCH = {
+  title: "Too much for one answer",
+  errors: [
+    {
+      loc: ["attention"],
+      message: "this is too much for one answer: show the weights of one input, or a shorter one",
+    },
+  ],
+};
 
 const element = (id) => document.querySelector(`#${id}`);
 const asker = new Asker();
@@ -23,7 +33,7 @@ let view = location.hash ? read(location.hash) : welcome();
 let models = [];
 let answer = null;
 let asked = ""; // the body that is answered, or being answered
-let tooLong = Infinity; // characters for which not all layers fit one answer
+let narrowed = { of: "", by: 0, length: null }; // by which selection, for an input of that length
 let drawing = 0;
 let linking = 0;
 let saying = 0;
@@ -47,7 +57,6 @@ function change(changes, waitMs = 0) {
   if (before && !takesTheSame(before, model())) {
     view = { ...view, texts: [firstOf(model()), ""], selected: [null, null] };
   }
-  if ("model" in changes) tooLong = Infinity;
   clearTimeout(linking);
   linking = setTimeout(() => history.replaceState(null, "", link()), LINKING_MS);
   controls.show(view, model());
@@ -62,8 +71,7 @@ const model = () => models.find(({ name }) => name === view.model) ?? models.fin
 
 function ask(waitMs) {
   if (!models.length) return;
-  const characters = textsOf(view).join("").length;
-  if (!characters) {
+  if (!textsOf(view).length) {
     asker.cancel();
     asked = "";
     setAnswer(null);
@@ -71,27 +79,43 @@ function ask(waitMs) {
   }
   let body;
   try {
-    body = requestOf(view, model(), characters < tooLong ? "all" : layersOf(view, model()));
+    body = narrow();
   } catch (problem) {
     asker.cancel();
     fail(problem);
     return;
   }
-  body.attention.dtype = "float16";
   if (JSON.stringify(body) === asked) return;
   asked = JSON.stringify(body);
   element("results").setAttribute("aria-busy", "true");
-  asker.ask((signal) => predict(body, signal), {
+  const about = model();
+  asker.ask((signal) => predict(body, about.attention.heads, signal), {
     waitMs,
-    answered: (given) => setAnswer({ ...given, inputs: body.inputs, about: model() }),
+    answered(given) {
+      narrowed.length = given.results[0].attention.positions.length;
+      const tracks = given.results.map((result) => tracksOf(result, about.heads));
+      setAnswer({ ...given, asked: body, about, tracks });
+      ask(0); // the chosen position may be beyond the rows that were asked for
+    },
     failed(problem) {
-      const all = body.attention.layers === "all";
-      if (all && problem.status === 413 && problem.errors?.[0]?.loc.includes("attention")) {
-        tooLong = characters;
+      const tooMuch = problem.status === 413 && problem.errors[0]?.loc[0] === "attention";
+      const left = SELECTIONS.length - (body.inputs.length > 1 ? 1 : 0); // rows are of one input
+      if (tooMuch && narrowed.by + 1 < left) {
+        narrowed.by += 1;
         ask(0);
-      } else fail(problem);
+      } else fail(tooMuch ? new Problem(TOO_MUCH) : problem);
     },
   });
+}
+
+/** The request for as much of the attention as fits one answer. @throws {Problem} */
+function narrow() {
+  const of = JSON.stringify(requestOf(view, model(), SELECTIONS[0]()));
+  if (of !== narrowed.of) narrowed = { of, by: 0, length: null };
+  const selection = SELECTIONS[narrowed.by](view, model(), narrowed.length);
+  const body = requestOf(view, model(), selection);
+  body.attention.dtype = "float16";
+  return body;
 }
 
 function setAnswer(given) {
@@ -114,7 +138,8 @@ function fail(error) {
 function drawAnswer() {
   element("results").classList.toggle("empty", !answer);
   if (!answer) return;
-  const { results, inputs, about } = answer;
+  const { results, about } = answer;
+  const { inputs } = answer.asked;
   const parts = results.map((result, index) => {
     const letter = results.length > 1 ? LETTERS[index] : "";
     return make("article", "result", ...drawResult(letter, inputs[index], result, about));
@@ -127,7 +152,8 @@ function drawAnswer() {
 /** What each pane shows. */
 function shown() {
   const { compare, threshold, picture } = view;
-  const { results, inputs, about } = answer;
+  const { results, about, tracks } = answer;
+  const { inputs } = answer.asked;
   const count = compare === "heads" ? 2 : results.length;
   return Array.from({ length: count }, (_, pane) => {
     const result = results.length > 1 ? pane : 0;
@@ -139,7 +165,7 @@ function shown() {
       input: inputs[result],
       result,
       weights,
-      tracks: tracksOf(results[result], about.heads, weights.positions),
+      tracks: tracks[result],
       at: weights.locate(view.heads[head]),
       selected: view.selected[result],
       threshold,
@@ -155,16 +181,17 @@ function draw() {
     if (!answer) return;
     const { results, about } = answer;
     const weights = results[view.active]?.attention ?? results[0].attention;
-    grid.show(about.attention.layers, weights);
-    element("partial").hidden = weights.layers.length === about.attention.layers;
+    const { layers, heads } = about.attention;
+    grid.show(layers, [...(weights.kind === "rollout" ? [] : Array(heads).keys()), "mean"], weights);
     const each = shown();
     element("attention").dataset.panes = each.length;
     panes.forEach((pane, index) => {
       element(`pane-${index}`).hidden = index >= each.length;
       if (index < each.length) pane.show(each[index]);
     });
-    const heads = view.compare === "heads" ? each : each.slice(0, 1);
-    grid.choose(heads.map(({ at, letter }) => ({ at, name: heads.length > 1 ? letter : "" })));
+    element("partial").textContent = sayPart(each[0]);
+    const named = view.compare === "heads" ? each : each.slice(0, 1);
+    grid.choose(named.map(({ at, letter }) => ({ at, name: named.length > 1 ? letter : "" })));
   });
 }
 
@@ -197,8 +224,9 @@ const actions = {
   link: () => [link(), isLinked(view) ? "Link copied" : "Link copied, without the input"],
   curl() {
     const { layer, head } = shown()[0].at;
-    const body = requestOf(view, answer.about, [layer]);
-    body.attention.heads = head === "mean" ? "mean" : [head];
+    const { query } = answer.asked.attention;
+    const heads = head === "mean" ? "mean" : [head];
+    const body = requestOf(view, answer.about, { layers: [layer], heads, query });
     const url = new URL("v1/predict", location.href).href;
     const command = takeAway.toCurl(url, body, remembersKey());
     const reads = command.includes('"$FILE"') ? "; it reads $FILE" : "";

@@ -79,11 +79,11 @@ def test_another_modality_has_another_field_and_another_input(open_page) -> None
     wait_for_answer(page)
     expect(page.locator("#pane-0 .token[aria-pressed=true]")).to_have_count(0)
     page.select_option("#model", "sound")
-    expect(page.get_by_label("Sound")).to_have_attribute("type", "file")
+    expect(page.get_by_label("Sound", exact=True)).to_have_attribute("type", "file")
     expect(page.locator("#text-0")).to_be_hidden()
-    expect(page.locator(".sketch").first).to_be_hidden()
+    expect(page.locator("#field-0 .tool canvas")).to_have_count(0)
     page.select_option("#model", "image")
-    expect(page.locator(".sketch").first).to_be_visible()
+    expect(page.locator("#field-0 .tool canvas")).to_be_visible()
 
 
 def test_a_file_is_dropped(open_model) -> None:
@@ -102,14 +102,14 @@ def test_a_file_is_dropped(open_model) -> None:
     wait_for_answer(page)
     name = "input => input.files[0]?.name"
     assert page.locator("#file-0").evaluate(name) == "said.wav"
-    page.evaluate("location.hash = 'model=sound'")
+    page.evaluate("location.hash = 'model=sound&picture=lines'")
     expect(page.locator("#heads")).to_be_hidden()
     assert page.locator("#file-0").evaluate(name) is None
 
 
 def test_a_sound_the_browser_cannot_read_is_shown_by_its_positions(open_model) -> None:
     page = open_model("sound")
-    page.evaluate("OfflineAudioContext.prototype.decodeAudioData = () => Promise.reject()")
+    page.evaluate("() => { OfflineAudioContext.prototype.decodeAudioData = () => Promise.reject(); }")
     give(page, cases("sound")[0][0])
     wait_for_answer(page)
     expect(page.locator("#pane-0 .frame path")).to_have_count(0)
@@ -131,7 +131,7 @@ def test_a_picture_is_drawn_by_hand(open_model, context) -> None:
     drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["image"]))).convert("L"))
     assert drawn.shape == (8, 12)
     assert drawn[2:7, 2:4].mean() > 60, "white where the pen was"
-    assert drawn[:, 6:].max() == 0 and drawn[0].max() == 0, "black elsewhere"
+    assert drawn[:, 6:].max() < 9 and drawn[0].max() < 9, "black elsewhere"
     wait_for_answer(page)
     other = context.new_page()  # a drawing is small enough for a link
     other.goto(page.evaluate("new Promise(done => setTimeout(() => done(location.href), 400))"))
@@ -167,7 +167,7 @@ def test_a_file_that_is_none_is_said_at_the_field(open_model, complaints) -> Non
     page = open_model("image")
     give(page, {"image": base64.b64encode(b"no image").decode()})
     expect(page.locator("#text-0-problem")).to_contain_text("ot a PNG or JPEG image")
-    expect(page.get_by_label("Picture")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Picture", exact=True)).to_have_attribute("aria-invalid", "true")
     complaints.clear()
 
 
