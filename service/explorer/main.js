@@ -110,7 +110,7 @@ function ask(waitMs) {
 
 /** The request for as much of the attention as fits one answer. @throws {Problem} */
 function narrow() {
-  const of = JSON.stringify(requestOf(view, model(), SELECTIONS[0]()));
+  const of = JSON.stringify(requestOf({ ...view, kind: "weights" }, model(), SELECTIONS[0]()));
   if (of !== narrowed.of) narrowed = { of, by: 0, length: null };
   const selection = SELECTIONS[narrowed.by](view, model(), narrowed.length);
   const body = requestOf(view, model(), selection);
