@@ -137,9 +137,32 @@ def test_a_picture_is_drawn_by_hand(open_model, context) -> None:
     other.goto(page.evaluate("new Promise(done => setTimeout(() => done(location.href), 400))"))
     wait_for_answer(other)
     pixel = "canvas => canvas.getContext('2d').getImageData(30, 45, 1, 1).data[0]"
-    assert other.locator("#field-0 canvas").evaluate(pixel) > 100
+    assert other.locator("#field-0 canvas").evaluate(pixel) > 50
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#heads")).to_be_hidden()
+
+
+def test_a_sound_is_recorded(open_model, context) -> None:
+    context.grant_permissions(["microphone"])
+    page = open_model("sound")
+    page.get_by_role("button", name="Record").press("Enter")
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    page.wait_for_timeout(700)
+    with page.expect_request("**/v1/predict") as request:
+        stop.press("Enter")
+    (given,) = asked(request.value)
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(given["audio"])))
+    assert rate == RATE and samples.ndim == 1
+    assert 0.3 < len(samples) / rate < 60 and np.abs(samples).max() > 0.01, "it beeps"
+    expect(page.get_by_role("button", name="Record")).to_be_visible()
+
+
+def test_why_nothing_is_recorded_is_said(open_model) -> None:
+    page = open_model("sound")
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#field-0 [role=status]")).to_contain_text("No microphone: ")
+    expect(page.get_by_role("button", name="Record")).to_be_visible()
 
 
 @pytest.mark.parametrize(
