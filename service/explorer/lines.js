@@ -41,7 +41,7 @@ export function draw(context, { matrix }, place) {
 
 export function mark(context, scene, place, cell) {
   const { queries, keys, selected } = scene;
-  const chosen = cell ?? (selected === null || queries.length === 1 ? null : { query: selected.query });
+  const chosen = cell ?? (selected && { query: selected.query });
   if (chosen) markLines(context, scene, place, chosen);
   const { ink, accent, glow } = colours();
   const name = (text, x, y, here, colour) => {

@@ -7,9 +7,10 @@ import * as takeAway from "./export.js";
 import { Grid } from "./grid.js";
 import { make } from "./make.js";
 import { showProblem } from "./notices.js";
+import { Narrowing } from "./narrow.js";
 import { Pane } from "./pane.js";
 import { firstOf, takesTheSame } from "./inputs.js";
-import { SELECTIONS, requestOf, textsOf } from "./request.js";
+import { requestOf, textsOf } from "./request.js";
 import { isLinked, read, welcome, write } from "./state.js";
 import { tracksOf } from "./tracks.js";
 import { sayPart } from "./words.js";
@@ -17,23 +18,14 @@ import { sayPart } from "./words.js";
 const LETTERS = ["A", "B"];
 const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
 const SAYING_MS = 300;
-const TOO_MUCH = {
-  title: "Too much for one answer",
-  errors: [
-    {
-      loc: ["attention"],
-      message: "this is too much for one answer: show the weights of one input, or a shorter one",
-    },
-  ],
-};
 
 const element = (id) => document.querySelector(`#${id}`);
 const asker = new Asker();
+const narrowing = new Narrowing();
 let view = location.hash ? read(location.hash) : welcome();
 let models = [];
 let answer = null;
 let asked = ""; // the body that is answered, or being answered
-let narrowed = { of: "", by: 0, length: null }; // by which selection, for an input of that length
 let drawing = 0;
 let linking = 0;
 let saying = 0;
@@ -79,7 +71,7 @@ function ask(waitMs) {
   }
   let body;
   try {
-    body = narrow();
+    body = narrowing.bodyOf(view, model());
   } catch (problem) {
     asker.cancel();
     fail(problem);
@@ -92,30 +84,17 @@ function ask(waitMs) {
   asker.ask((signal) => predict(body, about.attention.heads, signal), {
     waitMs,
     answered(given) {
-      narrowed.length = given.results[0].attention.positions.length;
+      narrowing.answered(given);
       const tracks = given.results.map((result) => tracksOf(result, about.heads));
       setAnswer({ ...given, asked: body, about, tracks });
       ask(0); // the chosen position may be beyond the rows that were asked for
     },
     failed(problem) {
-      const tooMuch = problem.status === 413 && problem.errors[0]?.loc[0] === "attention";
-      const left = SELECTIONS.length - (body.inputs.length > 1 ? 1 : 0); // rows are of one input
-      if (tooMuch && narrowed.by + 1 < left) {
-        narrowed.by += 1;
-        ask(0);
-      } else fail(tooMuch ? new Problem(TOO_MUCH) : problem);
+      const told = narrowing.failed(problem, body);
+      if (told) fail(told);
+      else ask(0);
     },
   });
-}
-
-/** The request for as much of the attention as fits one answer. @throws {Problem} */
-function narrow() {
-  const of = JSON.stringify(requestOf({ ...view, kind: "weights" }, model(), SELECTIONS[0]()));
-  if (of !== narrowed.of) narrowed = { of, by: 0, length: null };
-  const selection = SELECTIONS[narrowed.by](view, model(), narrowed.length);
-  const body = requestOf(view, model(), selection);
-  body.attention.dtype = "float16";
-  return body;
 }
 
 function setAnswer(given) {
@@ -182,7 +161,8 @@ function draw() {
     const { results, about } = answer;
     const weights = results[view.active]?.attention ?? results[0].attention;
     const { layers, heads } = about.attention;
-    grid.show(layers, [...(weights.kind === "rollout" ? [] : Array(heads).keys()), "mean"], weights);
+    const single = weights.kind === "rollout";
+    grid.show(layers, single ? ["mean"] : [...Array(heads).keys(), "mean"], weights);
     const each = shown();
     element("attention").dataset.panes = each.length;
     panes.forEach((pane, index) => {

@@ -19,7 +19,7 @@ export class VectorsView extends CellsView {
     super.show(input, positions, tracks);
     const { vectors } = input;
     let largest = Number.MIN_VALUE;
-    for (const vector of vectors) for (const value of vector) largest = Math.max(largest, Math.abs(value));
+    for (const value of vectors.flat()) largest = Math.max(largest, Math.abs(value));
     this.host.querySelectorAll(".token").forEach((token, index) => {
       token.append(drawVector(vectors[positions[index].position], largest));
     });

@@ -25,7 +25,7 @@ import { VectorsView } from "./vectors.js";
  *   make such a file
  *
  * @typedef {object} Tool
- * @property {(base64: string, preprocess: object) => void} show the file that is there now; "": none
+ * @property {(base64: string, preprocess: object) => void} show its file; "": none
  * @property {() => void} close
  */
 

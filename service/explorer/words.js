@@ -41,8 +41,9 @@ export function sayCell({ matrix, queries, keys, threshold }, cell) {
 /** What the chosen position looks at and who looks at it, or the strongest of all. */
 export function drawStrongest(scene) {
   const { matrix, queries, keys, selected, threshold } = scene;
+  const named = (names) => (index) => names[index];
   if (matrix.queries === 1) {
-    return [list("Most looked at", matrix.values, (key) => keys[key], threshold, "out")];
+    return [list("Most looked at", matrix.values, named(keys), threshold, "out")];
   }
   if (selected === null) {
     const pair = (index) =>
@@ -51,8 +52,14 @@ export function drawStrongest(scene) {
   }
   const chosen = quote(keys[selected.key]);
   return [
-    list(`${chosen} looks at`, row(matrix, selected.query), (key) => keys[key], threshold, "out"),
-    list(`${chosen} is looked at by`, column(matrix, selected.key), (query) => queries[query], threshold, "in"),
+    list(`${chosen} looks at`, row(matrix, selected.query), named(keys), threshold, "out"),
+    list(
+      `${chosen} is looked at by`,
+      column(matrix, selected.key),
+      named(queries),
+      threshold,
+      "in",
+    ),
   ];
 }
 

@@ -119,7 +119,7 @@ def test_where_nothing_fits_what_to_do_is_said(show) -> None:
     page = show("sound", LONGER, compare="texts")
     give(page, given("sound", LONGER), field=1)
     problem = page.locator("#controls-problem")
-    expect(problem).to_have_text(re.compile("show the weights of one input, or a shorter one"))
+    expect(problem).to_have_text(re.compile("show the weights of one input, or give a shorter one"))
     expect(page.locator("#controls")).to_have_attribute("aria-invalid", "true")
     page.locator("input[value=none]").check()
     wait_for_answer(page)
