@@ -45,7 +45,7 @@ export function joined(marks) {
 
 /** A label, small and in its colour. */
 export function drawLabel(label, labels) {
-  const drawn = make("span", "label", label);
+  const drawn = make("span", "label", label.replaceAll("_", " "));
   drawn.style.setProperty("--hue", hue(label, labels));
   return drawn;
 }

@@ -1,8 +1,10 @@
 // Vectors as a heat map: a column for each, a row for each of its numbers.
 
 import { CellsView } from "./cells.js";
-import { colours } from "./colour.js";
+import { shade } from "./colour.js";
 import { make } from "./make.js";
+
+const [ABOVE, BELOW] = ["#7267e0", "#e0853a"]; // zero; on light and on dark
 
 export class VectorsView extends CellsView {
   static input = {
@@ -18,8 +20,7 @@ export class VectorsView extends CellsView {
   show(input, positions, tracks) {
     super.show(input, positions, tracks);
     const { vectors } = input;
-    let largest = Number.MIN_VALUE;
-    for (const value of vectors.flat()) largest = Math.max(largest, Math.abs(value));
+    const largest = vectors.flat().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     this.host.querySelectorAll(".token").forEach((token, index) => {
       token.append(drawVector(vectors[positions[index].position], largest));
     });
@@ -40,10 +41,9 @@ function drawVector(vector, largest) {
   canvas.width = 1;
   canvas.height = vector.length;
   const context = canvas.getContext("2d");
-  const { accent, glow } = colours();
   vector.forEach((value, row) => {
-    context.globalAlpha = Math.abs(value) / largest;
-    context.fillStyle = value < 0 ? glow : accent;
+    context.globalAlpha = shade(Math.abs(value), largest);
+    context.fillStyle = value < 0 ? BELOW : ABOVE;
     context.fillRect(0, row, 1, 1);
   });
   return canvas;
