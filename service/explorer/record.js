@@ -9,6 +9,8 @@ const HEADER = 44; // bytes
 export class Recorder {
   #button = make("button", "", "Record");
   #told = make("span", "hint");
+  #asking = false;
+  #closed = false;
   #recorder = null;
   #gave;
   #rate;
@@ -37,30 +39,48 @@ export class Recorder {
   /** Nobody waits for it any more. */
   close() {
     this.#gave = () => {};
+    this.#closed = true;
     this.#recorder?.stop();
   }
 
   async #record() {
-    let stream;
+    if (this.#asking) return; // somebody else, whether it may
+    this.#asking = true;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+      this.#listen(stream);
     } catch (error) {
       this.#told.textContent = `No microphone: ${error.message}`;
-      return;
     }
+    this.#asking = false;
+  }
+
+  #listen(stream) {
     const parts = [];
     this.#recorder = new MediaRecorder(stream);
     this.#recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
-    this.#recorder.addEventListener("stop", async () => {
+    this.#recorder.addEventListener("stop", () => {
       for (const track of stream.getTracks()) track.stop();
       this.#recorder = null;
       this.#button.textContent = "Record";
       this.#told.textContent = "";
-      this.#gave(await this.#write(new Blob(parts)));
+      this.#give(new Blob(parts));
     });
     this.#recorder.start();
     this.#button.textContent = "Stop";
     this.#told.textContent = "Recording.";
+    if (this.#closed) this.#recorder.stop();
+  }
+
+  async #give(blob) {
+    let audio;
+    try {
+      audio = await this.#write(blob);
+    } catch {
+      this.#told.textContent = "Nothing was recorded.";
+      return;
+    }
+    this.#gave(audio);
   }
 
   /** What the browser recorded -> base64 of a WAV file. */

@@ -109,7 +109,9 @@ def test_a_file_is_dropped(open_model) -> None:
 
 def test_a_sound_the_browser_cannot_read_is_shown_by_its_positions(open_model) -> None:
     page = open_model("sound")
-    page.evaluate("() => { OfflineAudioContext.prototype.decodeAudioData = () => Promise.reject(); }")
+    page.evaluate(
+        "() => { OfflineAudioContext.prototype.decodeAudioData = () => Promise.reject(); }"
+    )
     give(page, cases("sound")[0][0])
     wait_for_answer(page)
     expect(page.locator("#pane-0 .frame path")).to_have_count(0)
