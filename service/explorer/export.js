@@ -63,8 +63,8 @@ export function toCurl(url, body, needsKey) {
   if (inputs.every((input, index) => input === body.inputs[index])) {
     return `curl -s ${url}${key} \\\n  -d ${quote(text)}`;
   }
+  const base64 = text.includes(`"${FILE}"`);
   const [first, ...others] = text.replaceAll(`"${LIST}"`, FILE).split(FILE);
-  const base64 = inputs.some(({ audio, image }) => audio ?? image);
   const parts = others.map((part, index) => {
     const name = index ? `FILE_${index + 1}` : "FILE";
     return `${base64 ? "base64 <" : "cat"} "$${name}"; printf %s ${quote(part)};`;
