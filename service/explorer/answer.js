@@ -12,11 +12,12 @@ const MOST = 300; // labels that are drawn of one head
 /** One result, as elements; the letter says which of two it is. */
 export function drawResult(letter, input, result, model) {
   const parts = letter ? [make("span", "letter", letter)] : [];
-  const nameOf = (place) => VIEWS[model.modality].nameOf(place, input);
+  const View = VIEWS[model.modality];
+  const nameOf = (place) => View.nameOf(place, input);
   const draw = {
     token({ name, labels }) {
       const found = result.spans?.[name] ?? result.labels[name];
-      if (model.modality === "text") return drawSpans(input, found, kinds(labels));
+      if (View.isText) return drawSpans(input, found, kinds(labels));
       return drawPlaces(found, nameOf, kinds(labels));
     },
     sequence: ({ name }) => drawClasses(result.classes[name]),

@@ -30,10 +30,11 @@ export async function listModels(signal) {
 
 /**
  * @param {object} body what /v1/predict is asked
+ * @param {number} heads attention heads that a layer of the model has
  * @returns {Promise<object>} its answer; each result's `attention` is `Weights`, if asked for.
  *   `timing` is [[stage, milliseconds]], as the service and then as this page measured it.
  */
-export async function predict(body, signal) {
+export async function predict(body, heads, signal) {
   const startedMs = performance.now();
   const response = await send("v1/predict", {
     method: "POST",
@@ -48,6 +49,7 @@ export async function predict(body, signal) {
     result.attention = new Weights(
       result.attention,
       tensors[`${index}.${kind === "received" ? kind : "weights"}`],
+      heads,
     );
   });
   const stages = (response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);

@@ -1,4 +1,4 @@
-// Positions in a row of cells, that wraps: letters, vectors, and what else has no better picture.
+// Positions in a row of cells, that wraps: for what has no better picture.
 
 import { make } from "./make.js";
 import { Positions } from "./positions.js";
@@ -13,18 +13,5 @@ export class CellsView extends Positions {
     this.host.replaceChildren(
       ...cells.map((cell, index) => make("div", "cell", cell, ...labels[index])),
     );
-  }
-}
-
-export class VectorsView extends CellsView {
-  static nameOf({ position }) {
-    return String(position);
-  }
-}
-
-/** Several neighbours may be of one letter. */
-export class SpellingView extends CellsView {
-  static nameOf({ start, end }, input) {
-    return [...input].slice(start, end).join("");
   }
 }

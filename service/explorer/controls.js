@@ -4,6 +4,7 @@ import { Field } from "./field.js";
 import { toText } from "./inputs.js";
 import { make } from "./make.js";
 import { textOptions } from "./request.js";
+import { VIEWS } from "./views.js";
 
 const CHOSEN = ["compare", "kind", "picture", "active"]; // one radio button of several
 
@@ -51,7 +52,7 @@ export class Controls {
     const { level, special } = textOptions(view, model);
     elements.level.value = level;
     elements.special.checked = special === "keep";
-    const text = model.modality === "text";
+    const text = Boolean(VIEWS[model.modality].isText);
     elements.levels.disabled = elements.special.disabled = !text;
     document.querySelector("#text-alone").hidden = text;
     this.#model.value = view.model || model.name; // none, if there is none of that name

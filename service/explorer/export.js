@@ -4,6 +4,7 @@ import { colours } from "./colour.js";
 import { place } from "./picture.js";
 import { DRAWINGS } from "./pane.js";
 import { SvgContext } from "./svg.js";
+import { row, spread } from "./weights.js";
 
 const WIDTH = 720; // px of one picture
 const MARGIN = 24;
@@ -37,14 +38,14 @@ export function toPng(shown) {
 /** The answer as the API gives it, with the weights of the attention heads that are shown. */
 export function toJson({ model, version, usage, results }, panes) {
   const cut = panes.map(({ weights, at, result }) => {
-    const { values, queries, keys } = weights.matrix(at);
-    const { kind, positions } = weights;
-    const rows = Array.from({ length: queries }, (_, query) =>
-      Array.from(values.subarray(query * keys, (query + 1) * keys)),
+    const matrix = weights.matrix(at);
+    const { kind, positions, query } = weights;
+    const rows = Array.from({ length: matrix.queries }, (_, index) =>
+      Array.from(spread(row(matrix, index), matrix.firstKey, positions.length)),
     );
     const heads = at.head === "mean" ? "mean" : [at.head];
     const numbers = kind === "received" ? { received: [[rows[0]]] } : { weights: [[rows]] };
-    const attention = { kind, positions, layers: [at.layer], heads, ...numbers };
+    const attention = { kind, positions, layers: [at.layer], heads, query, ...numbers };
     return { ...results[result], attention };
   });
   const text = JSON.stringify({ model, version, usage, results: cut });
@@ -62,8 +63,8 @@ export function toCurl(url, body, needsKey) {
   if (inputs.every((input, index) => input === body.inputs[index])) {
     return `curl -s ${url}${key} \\\n  -d ${quote(text)}`;
   }
+  const base64 = text.includes(`"${FILE}"`);
   const [first, ...others] = text.replaceAll(`"${LIST}"`, FILE).split(FILE);
-  const base64 = inputs.some(({ audio, image }) => audio ?? image);
   const parts = others.map((part, index) => {
     const name = index ? `FILE_${index + 1}` : "FILE";
     return `${base64 ? "base64 <" : "cat"} "$${name}"; printf %s ${quote(part)};`;

@@ -5,13 +5,24 @@ import { layOut } from "./force.js";
 import { make } from "./make.js";
 import { strengths } from "./positions.js";
 import { labelsOf } from "./tracks.js";
+import { rows } from "./vectors.js";
 
 const MOST = 100; // nodes that are drawn; more are a list
+const LABELLED = 20; // nodes whose labels have room; of more, those in use show theirs
 const SVG = "http://www.w3.org/2000/svg";
 
 export class GraphView extends CellsView {
   #at = null; // of each position x and y, in percent
   #weights;
+
+  static input = {
+    name: "Graph",
+    hint: '{"nodes": [[…], …], "edges": [[0, 1], …]}',
+    sample: ({ features }) => ({
+      nodes: rows(5, features),
+      edges: [0, 1, 2, 3].map((node) => [node, node + 1]),
+    }),
+  };
 
   static nameOf({ node }) {
     return node === undefined ? "hub" : `${node}`;
@@ -32,6 +43,9 @@ export class GraphView extends CellsView {
     const drawn = buttons.map((button, index) => {
       const [x, y] = this.#at[index];
       const place = make("div", "node", button, ...labels[index]);
+      const hue = labels[index][0]?.style.getPropertyValue("--hue");
+      if (hue) place.style.setProperty("--hue", hue);
+      place.classList.toggle("labelled", Boolean(hue));
       Object.assign(place.style, { left: `${x}%`, top: `${y}%` });
       return place;
     });
@@ -39,7 +53,9 @@ export class GraphView extends CellsView {
     this.#weights = element("g", {});
     lines.append(...edges.map(([i, j]) => line("edge", places[i], places[j])), this.#weights);
     this.host.classList.add("graph");
-    this.host.replaceChildren(make("div", "frame", lines, ...drawn));
+    const frame = make("div", "frame", lines, ...drawn);
+    frame.classList.toggle("crowded", positions.length > LABELLED);
+    this.host.replaceChildren(frame);
   }
 
   mark(shown) {

@@ -30,11 +30,12 @@ export class Grid {
 
   /**
    * @param {number} layers all that the model has
+   * @param {Array<number | "mean">} heads all that a layer has
    * @param {import("./weights.js").Weights} weights of some of them
    */
-  show(layers, weights) {
-    const shape = `${layers}x${weights.heads}`;
-    if (shape !== this.#shape) this.#build(layers, weights.heads);
+  show(layers, heads, weights) {
+    const shape = `${layers}x${heads}`;
+    if (shape !== this.#shape) this.#build(layers, heads);
     if (weights !== this.#weights) this.#paint(weights);
     this.#shape = shape;
     this.#weights = weights;
@@ -75,10 +76,8 @@ export class Grid {
         startedMs = performance.now();
       }
       const canvas = button.firstChild;
-      const { layer } = read(button);
-      const known = weights.layers.includes(layer);
-      canvas.hidden = !known;
-      if (!known) continue;
+      canvas.hidden = !weights.has(read(button));
+      if (canvas.hidden) continue;
       const matrix = weights.matrix(read(button));
       paint(canvas, matrix);
       canvas.classList.toggle("coarse", matrix.keys <= 40);

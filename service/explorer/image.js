@@ -1,12 +1,20 @@
 // The picture as the model sees it, with its patches over it.
 
-import { bytesOf } from "./inputs.js";
 import { make } from "./make.js";
 import { Positions } from "./positions.js";
+import { Sketch, drawImage } from "./sketch.js";
 import { labelsOf } from "./tracks.js";
 
 export class ImageView extends Positions {
   #columns;
+
+  static input = {
+    name: "Picture",
+    hint: "A PNG or JPEG file: choose it, or drop it here.",
+    file: "image",
+    accept: "image/png,image/jpeg",
+    Tool: Sketch,
+  };
 
   static nameOf({ row, column }) {
     return `${row}, ${column}`;
@@ -48,19 +56,3 @@ export class ImageView extends Positions {
 }
 
 const percent = (part) => `${100 * part}%`;
-
-/** Fit a PNG or JPEG file in base64 into a canvas; what is left of that is black. */
-export async function drawImage(canvas, base64) {
-  const { width, height } = canvas;
-  const context = canvas.getContext("2d");
-  context.fillRect(0, 0, width, height);
-  try {
-    const image = await createImageBitmap(new Blob([bytesOf(base64)]));
-    const scale = Math.min(width / image.width, height / image.height);
-    const size = [scale * image.width, scale * image.height];
-    context.imageSmoothingQuality = "high";
-    context.drawImage(image, (width - size[0]) / 2, (height - size[1]) / 2, ...size);
-  } catch {
-    // It is no picture that this browser knows: what the service says of it is shown.
-  }
-}

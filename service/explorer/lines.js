@@ -41,7 +41,7 @@ export function draw(context, { matrix }, place) {
 
 export function mark(context, scene, place, cell) {
   const { queries, keys, selected } = scene;
-  const chosen = cell ?? (selected === null || queries.length === 1 ? null : { query: selected });
+  const chosen = cell ?? (selected && { query: selected.query });
   if (chosen) markLines(context, scene, place, chosen);
   const { ink, accent, glow } = colours();
   const name = (text, x, y, here, colour) => {
@@ -84,7 +84,7 @@ export function find({ queries, keys }, { left, right, step, alone }, x, y) {
 
 /** The name that an arrow leads to. */
 export function step({ queries, keys, selected }, cell, arrow) {
-  if (!cell) return { query: queries.length > 1 ? (selected ?? 0) : 0 };
+  if (!cell) return { query: queries.length > 1 ? (selected?.query ?? 0) : 0 };
   const index = cell.query ?? cell.key;
   if (arrow === "ArrowLeft") return { query: Math.min(index, queries.length - 1) };
   if (arrow === "ArrowRight") return { key: Math.min(index, keys.length - 1) };

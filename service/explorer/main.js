@@ -7,11 +7,13 @@ import * as takeAway from "./export.js";
 import { Grid } from "./grid.js";
 import { make } from "./make.js";
 import { showProblem } from "./notices.js";
+import { Narrowing } from "./narrow.js";
 import { Pane } from "./pane.js";
 import { firstOf, takesTheSame } from "./inputs.js";
-import { layersOf, requestOf, textsOf } from "./request.js";
+import { requestOf, textsOf } from "./request.js";
 import { isLinked, read, welcome, write } from "./state.js";
 import { tracksOf } from "./tracks.js";
+import { sayPart } from "./words.js";
 
 const LETTERS = ["A", "B"];
 const LINKING_MS = 200; // browsers bear no more than some changes of the address a second
@@ -19,11 +21,11 @@ const SAYING_MS = 300;
 
 const element = (id) => document.querySelector(`#${id}`);
 const asker = new Asker();
+const narrowing = new Narrowing();
 let view = location.hash ? read(location.hash) : welcome();
 let models = [];
 let answer = null;
 let asked = ""; // the body that is answered, or being answered
-let tooLong = Infinity; // characters for which not all layers fit one answer
 let drawing = 0;
 let linking = 0;
 let saying = 0;
@@ -47,7 +49,6 @@ function change(changes, waitMs = 0) {
   if (before && !takesTheSame(before, model())) {
     view = { ...view, texts: [firstOf(model()), ""], selected: [null, null] };
   }
-  if ("model" in changes) tooLong = Infinity;
   clearTimeout(linking);
   linking = setTimeout(() => history.replaceState(null, "", link()), LINKING_MS);
   controls.show(view, model());
@@ -62,8 +63,7 @@ const model = () => models.find(({ name }) => name === view.model) ?? models.fin
 
 function ask(waitMs) {
   if (!models.length) return;
-  const characters = textsOf(view).join("").length;
-  if (!characters) {
+  if (!textsOf(view).length) {
     asker.cancel();
     asked = "";
     setAnswer(null);
@@ -71,25 +71,28 @@ function ask(waitMs) {
   }
   let body;
   try {
-    body = requestOf(view, model(), characters < tooLong ? "all" : layersOf(view, model()));
+    body = narrowing.bodyOf(view, model());
   } catch (problem) {
     asker.cancel();
     fail(problem);
     return;
   }
-  body.attention.dtype = "float16";
   if (JSON.stringify(body) === asked) return;
   asked = JSON.stringify(body);
   element("results").setAttribute("aria-busy", "true");
-  asker.ask((signal) => predict(body, signal), {
+  const about = model();
+  asker.ask((signal) => predict(body, about.attention.heads, signal), {
     waitMs,
-    answered: (given) => setAnswer({ ...given, inputs: body.inputs, about: model() }),
+    answered(given) {
+      narrowing.answered(given);
+      const tracks = given.results.map((result) => tracksOf(result, about.heads));
+      setAnswer({ ...given, asked: body, about, tracks });
+      ask(0); // the chosen position may be beyond the rows that were asked for
+    },
     failed(problem) {
-      const all = body.attention.layers === "all";
-      if (all && problem.status === 413 && problem.errors?.[0]?.loc.includes("attention")) {
-        tooLong = characters;
-        ask(0);
-      } else fail(problem);
+      const told = narrowing.failed(problem, body);
+      if (told) fail(told);
+      else ask(0);
     },
   });
 }
@@ -114,7 +117,8 @@ function fail(error) {
 function drawAnswer() {
   element("results").classList.toggle("empty", !answer);
   if (!answer) return;
-  const { results, inputs, about } = answer;
+  const { results, about } = answer;
+  const { inputs } = answer.asked;
   const parts = results.map((result, index) => {
     const letter = results.length > 1 ? LETTERS[index] : "";
     return make("article", "result", ...drawResult(letter, inputs[index], result, about));
@@ -127,7 +131,8 @@ function drawAnswer() {
 /** What each pane shows. */
 function shown() {
   const { compare, threshold, picture } = view;
-  const { results, inputs, about } = answer;
+  const { results, about, tracks } = answer;
+  const { inputs } = answer.asked;
   const count = compare === "heads" ? 2 : results.length;
   return Array.from({ length: count }, (_, pane) => {
     const result = results.length > 1 ? pane : 0;
@@ -139,7 +144,7 @@ function shown() {
       input: inputs[result],
       result,
       weights,
-      tracks: tracksOf(results[result], about.heads, weights.positions),
+      tracks: tracks[result],
       at: weights.locate(view.heads[head]),
       selected: view.selected[result],
       threshold,
@@ -155,16 +160,18 @@ function draw() {
     if (!answer) return;
     const { results, about } = answer;
     const weights = results[view.active]?.attention ?? results[0].attention;
-    grid.show(about.attention.layers, weights);
-    element("partial").hidden = weights.layers.length === about.attention.layers;
+    const { layers, heads } = about.attention;
+    const single = weights.kind === "rollout";
+    grid.show(layers, single ? ["mean"] : [...Array(heads).keys(), "mean"], weights);
     const each = shown();
     element("attention").dataset.panes = each.length;
     panes.forEach((pane, index) => {
       element(`pane-${index}`).hidden = index >= each.length;
       if (index < each.length) pane.show(each[index]);
     });
-    const heads = view.compare === "heads" ? each : each.slice(0, 1);
-    grid.choose(heads.map(({ at, letter }) => ({ at, name: heads.length > 1 ? letter : "" })));
+    element("partial").textContent = sayPart(each[0]);
+    const named = view.compare === "heads" ? each : each.slice(0, 1);
+    grid.choose(named.map(({ at, letter }) => ({ at, name: named.length > 1 ? letter : "" })));
   });
 }
 
@@ -197,8 +204,9 @@ const actions = {
   link: () => [link(), isLinked(view) ? "Link copied" : "Link copied, without the input"],
   curl() {
     const { layer, head } = shown()[0].at;
-    const body = requestOf(view, answer.about, [layer]);
-    body.attention.heads = head === "mean" ? "mean" : [head];
+    const { query } = answer.asked.attention;
+    const heads = head === "mean" ? "mean" : [head];
+    const body = requestOf(view, answer.about, { layers: [layer], heads, query });
     const url = new URL("v1/predict", location.href).href;
     const command = takeAway.toCurl(url, body, remembersKey());
     const reads = command.includes('"$FILE"') ? "; it reads $FILE" : "";

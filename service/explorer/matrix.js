@@ -17,7 +17,7 @@ const TURN = -Math.PI / 4;
  * @property {import("./weights.js").Matrix} matrix
  * @property {string[]} queries names of the rows
  * @property {string[]} keys names of the columns
- * @property {?number} selected the chosen position
+ * @property {?{query: number, key: number}} selected row and column of the chosen position
  * @property {number} threshold smaller weights are not drawn
  * @property {HTMLCanvasElement} bitmap the matrix, a pixel a weight
  *
@@ -77,8 +77,8 @@ export function mark(context, scene, place, cell) {
     scene.keys.forEach((_, key) => nameColumn(context, scene, place, key, key === cell?.key));
   }
   if (scene.selected !== null && rows > 1) {
-    frame(scene.selected, 0, 1, rows, glow, 2);
-    frame(0, scene.selected, columns, 1, accent, 2);
+    frame(scene.selected.key, 0, 1, rows, glow, 2);
+    frame(0, scene.selected.query, columns, 1, accent, 2);
   }
   if (!cell) return;
   context.globalAlpha = 0.5;
@@ -98,7 +98,7 @@ export function find({ keys, queries }, { left, top, cell, tall }, x, y) {
 
 /** The cell that an arrow leads to. */
 export function step({ keys, queries, selected }, cell, arrow) {
-  if (!cell) return { query: queries.length > 1 ? (selected ?? 0) : 0, key: 0 };
+  if (!cell) return { query: queries.length > 1 ? (selected?.query ?? 0) : 0, key: 0 };
   const within = (index, size) => Math.max(0, Math.min(size - 1, index));
   const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   const [down, right] = move[arrow] ?? [0, arrow === "Home" ? -keys.length : keys.length];

@@ -7,7 +7,7 @@ import { make } from "./make.js";
 import * as matrix from "./matrix.js";
 import { Picture } from "./picture.js";
 import { VIEWS } from "./views.js";
-import { column, row } from "./weights.js";
+import { column, row, spread } from "./weights.js";
 import { drawStrongest, sayCell } from "./words.js";
 
 export const DRAWINGS = { matrix, lines };
@@ -33,8 +33,12 @@ export class Pane {
   constructor(host, { pick, say }) {
     this.#host = host;
     this.#pick = (position) => this.scene.queries.length > 1 && pick(position);
+    const at = ({ query, key }) => {
+      const { firstQuery, firstKey } = this.scene.matrix;
+      return query === undefined ? firstKey + key : firstQuery + query;
+    };
     this.#picture = new Picture(this.#find(".picture"), {
-      pick: (cell) => this.#pick(cell.query ?? cell.key),
+      pick: (cell) => this.#pick(at(cell)),
       tell: (cell, moved) => {
         const words = cell ? sayCell(this.scene, cell) : this.#hint;
         this.#find(".readout").textContent = words;
@@ -70,7 +74,7 @@ export class Pane {
       this.#view.show(input, weights.positions, tracks, model.preprocess);
       this.#positions = weights.positions;
     }
-    this.#view.mark(markOf(this.scene, threshold));
+    this.#view.mark(markOf(this.scene, shown));
     const drawing = this.#find(".picture");
     drawing.setAttribute("aria-label", `Attention as ${picture}, ${this.title}`);
     const cut = picture === "lines" && this.scene.matrix.values.length > lines.MOST;
@@ -89,13 +93,15 @@ export class Pane {
 
 function makeScene({ input, weights, at, selected, threshold }, nameOf) {
   const found = weights.matrix(at);
-  const keys = weights.positions.map((position) => nameOf(position, input));
-  const all = found.queries === 1;
+  const { queries, keys, firstQuery, firstKey } = found;
+  const names = weights.positions.map((position) => nameOf(position, input));
+  const query = selected - firstQuery;
+  const known = selected !== null && queries > 1 && query >= 0 && query < queries;
   return {
     matrix: found,
-    queries: all ? ["all positions"] : keys,
-    keys,
-    selected: all || selected >= keys.length ? null : selected,
+    queries: queries === 1 ? ["all positions"] : names.slice(firstQuery, firstQuery + queries),
+    keys: names.slice(firstKey, firstKey + keys),
+    selected: known ? { query, key: selected - firstKey } : null,
     threshold,
     bitmap: paint(document.createElement("canvas"), found, threshold),
   };
@@ -107,9 +113,15 @@ function legend({ queries, selected }) {
   return [make("span", "out", "it looks at"), make("span", "in", "looks at it")];
 }
 
-function markOf({ matrix: found, queries, selected }, threshold) {
-  const mark = { selected, looksAt: null, lookedAtBy: null, threshold };
-  if (queries.length === 1) return { ...mark, looksAt: found.values };
+function markOf({ matrix: found, queries, selected }, { weights, selected: position, threshold }) {
+  const mark = { selected: selected && position, looksAt: null, lookedAtBy: null, threshold };
+  const { firstQuery, firstKey } = found;
+  const { length } = weights.positions;
+  if (queries.length === 1) return { ...mark, looksAt: spread(found.values, firstKey, length) };
   if (selected === null) return mark;
-  return { ...mark, looksAt: row(found, selected), lookedAtBy: column(found, selected) };
+  return {
+    ...mark,
+    looksAt: spread(row(found, selected.query), firstKey, length),
+    lookedAtBy: spread(column(found, selected.key), firstQuery, length),
+  };
 }

@@ -3,6 +3,7 @@
 // The drawing itself is made once, on a canvas of its own; what follows the pointer is drawn on a
 // second canvas above it.
 
+const TALLEST = 16_000; // pixels of a canvas, as browsers have them
 const KEYS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
 
 export class Picture {
@@ -12,6 +13,7 @@ export class Picture {
   #drawing;
   #scene = null;
   #place;
+  #scale; // pixels of a canvas to a px of the page
   #cell = null;
   #hooks;
 
@@ -47,16 +49,17 @@ export class Picture {
     if (!this.#scene || !width) return;
     this.#place = place(this.#drawing, this.#scene, width);
     this.#host.style.height = `${this.#place.height}px`;
+    this.#scale = Math.min(devicePixelRatio, TALLEST / this.#place.height);
     for (const canvas of [this.#base, this.#above]) {
-      canvas.width = Math.round(width * devicePixelRatio);
-      canvas.height = Math.round(this.#place.height * devicePixelRatio);
+      canvas.width = Math.round(width * this.#scale);
+      canvas.height = Math.round(this.#place.height * this.#scale);
     }
-    this.#drawing.draw(scaled(this.#base), this.#scene, this.#place);
+    this.#drawing.draw(scaled(this.#base, this.#scale), this.#scene, this.#place);
     this.#mark();
   }
 
   #mark() {
-    const context = scaled(this.#above);
+    const context = scaled(this.#above, this.#scale);
     context.clearRect(0, 0, this.#place.width, this.#place.height);
     const alone = this.#drawing.mark(context, this.#scene, this.#place, this.#cell);
     this.#base.classList.toggle("faded", Boolean(alone));
@@ -99,8 +102,8 @@ export function place(drawing, scene, width) {
   return drawing.layout(scene, width, (text) => context.measureText(text).width);
 }
 
-function scaled(canvas) {
+function scaled(canvas, scale) {
   const context = canvas.getContext("2d");
-  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  context.setTransform(scale, 0, 0, scale, 0, 0);
   return context;
 }

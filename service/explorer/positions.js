@@ -8,6 +8,7 @@ const MOVES = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 export class Positions {
   #pick;
   #buttons = [];
+  #reached = 0; // the one that the tab key leads to
 
   /**
    * @param {HTMLElement} host
@@ -31,6 +32,7 @@ export class Positions {
    * @returns {HTMLButtonElement[]}
    */
   make(positions, write) {
+    this.#reached = 0;
     this.#buttons = positions.map((position, index) => {
       const token = make("button", "token", write(position, index));
       token.type = "button";
@@ -49,9 +51,12 @@ export class Positions {
   mark({ selected, looksAt, lookedAtBy, threshold }) {
     const shades = [looksAt, lookedAtBy].map((values) => strengths(values, threshold));
     this.#buttons.forEach((token, index) => {
-      token.setAttribute("aria-pressed", String(index === selected));
-      token.style.setProperty("--looks", shades[0]?.[index] ?? 0);
-      token.style.setProperty("--looked", shades[1]?.[index] ?? 0);
+      const marks = [index === selected, ...shades.map((each) => each?.[index] ?? 0)];
+      if (String(marks) === token.dataset.marks) return; // there may be thousands
+      token.dataset.marks = marks;
+      token.setAttribute("aria-pressed", String(marks[0]));
+      token.style.setProperty("--looks", marks[1]);
+      token.style.setProperty("--looked", marks[2]);
     });
     if (selected !== null && this.#buttons[selected]) this.#reach(selected);
   }
@@ -73,7 +78,9 @@ export class Positions {
 
   /** Make it the one that the tab key leads to. */
   #reach(index) {
-    this.#buttons.forEach((token, i) => (token.tabIndex = i === index ? 0 : -1));
+    this.#buttons[this.#reached].tabIndex = -1;
+    this.#buttons[index].tabIndex = 0;
+    this.#reached = index;
   }
 }
 

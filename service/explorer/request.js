@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { toInput } from "./inputs.js";
+import { VIEWS } from "./views.js";
 
 const TOP_K = 5; // classes
 const WHOLE = { level: "position", special: "keep" };
@@ -11,27 +12,21 @@ export function textsOf({ compare, texts }) {
   return (compare === "texts" ? texts : texts.slice(0, 1)).filter((text) => text.trim());
 }
 
-/** The layers of the attention heads that are chosen. */
-export function layersOf({ compare, heads }, model) {
-  const chosen = compare === "heads" ? heads : heads.slice(0, 1);
-  return [...new Set(chosen.map((at) => at?.layer ?? model.attention.layers - 1))];
-}
-
 /** The options that only text has: `level` and `special`. */
 export function textOptions(view, { modality }) {
-  return modality === "text" ? view : WHOLE;
+  return VIEWS[modality].isText ? view : WHOLE;
 }
 
 /**
  * @param {import("./state.js").View} view
  * @param {object} model as /v1/models describes it
- * @param {"all" | number[]} layers
+ * @param {object} selection of layers, attention heads and rows
  * @throws {Problem} an input is not written as it should be
  */
-export function requestOf(view, model, layers) {
+export function requestOf(view, model, selection) {
   const { kind } = view;
   const { level, special } = textOptions(view, model);
-  const attention = { layers, heads: "all" };
+  const attention = { ...selection };
   if (kind !== "weights") attention.kind = kind;
   if (level !== "position") attention.level = level;
   if (special !== "keep") attention.special = special;

@@ -1,13 +1,14 @@
 // A small picture that somebody draws: white on black, as large as the model sees it.
 
-import { drawImage } from "./image.js";
-import { base64Of } from "./inputs.js";
+import { base64Of, bytesOf } from "./base64.js";
 import { make } from "./make.js";
 
 const PEN = 0.08; // of the picture's height
 const SCALE = 10; // pixels of the sheet to one of the picture
+const LARGEST = 64; // rows and columns of what can be drawn by hand
 
 export class Sketch {
+  #host;
   #sheet = make("canvas", "");
   #given = "";
   #shape = "";
@@ -26,6 +27,7 @@ export class Sketch {
       this.#clear();
       drew("");
     });
+    this.#host = host;
     host.append(this.#sheet, clear);
     this.#sheet.addEventListener("pointerdown", (event) => {
       this.#sheet.setPointerCapture(event.pointerId);
@@ -44,6 +46,8 @@ export class Sketch {
 
   /** @param {string} image in base64; "": none */
   show(image, { rows, columns }) {
+    this.#host.hidden = Math.max(rows, columns) > LARGEST;
+    if (this.#host.hidden) return;
     const shape = `${rows} ${columns}`;
     if (image === this.#given && shape === this.#shape) return;
     this.#given = image;
@@ -53,6 +57,8 @@ export class Sketch {
     if (image) drawImage(this.#sheet, image);
     else this.#clear();
   }
+
+  close() {}
 
   #clear() {
     const { width, height } = this.#sheet;
@@ -81,5 +87,21 @@ export class Sketch {
     context.imageSmoothingQuality = "high";
     context.drawImage(this.#sheet, 0, 0, picture.width, picture.height);
     return base64Of(await new Promise((resolve) => picture.toBlob(resolve, "image/png")));
+  }
+}
+
+/** Fit a PNG or JPEG file in base64 into a canvas; what is left of that is black. */
+export async function drawImage(canvas, base64) {
+  const { width, height } = canvas;
+  const context = canvas.getContext("2d");
+  context.fillRect(0, 0, width, height);
+  try {
+    const image = await createImageBitmap(new Blob([bytesOf(base64)]));
+    const scale = Math.min(width / image.width, height / image.height);
+    const size = [scale * image.width, scale * image.height];
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image, (width - size[0]) / 2, (height - size[1]) / 2, ...size);
+  } catch {
+    // It is no picture that this browser knows: what the service says of it is shown.
   }
 }

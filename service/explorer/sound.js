@@ -1,8 +1,9 @@
 // Sound over time: its waveform, a strip for each position over it, and what was said when below.
 
-import { bytesOf } from "./inputs.js";
+import { bytesOf } from "./base64.js";
 import { make } from "./make.js";
 import { Positions } from "./positions.js";
+import { Recorder } from "./record.js";
 import { drawLabel, joined } from "./tracks.js";
 
 const RATE = 48_000; // Hz, of what is decoded
@@ -11,6 +12,14 @@ const AROUND_S = 0.25; // played to either side of the chosen position
 const SVG = "http://www.w3.org/2000/svg";
 
 export class SoundView extends Positions {
+  static input = {
+    name: "Sound",
+    hint: "A WAV, FLAC or Ogg file: choose it, or drop it here.",
+    file: "audio",
+    accept: ".wav,.flac,.ogg,audio/*",
+    Tool: Recorder,
+  };
+
   #positions;
   #selected = null;
   #sound = null;

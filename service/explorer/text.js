@@ -3,6 +3,9 @@
 import { Positions } from "./positions.js";
 
 export class TextView extends Positions {
+  static input = { name: "Text", hint: "Type or paste a sentence", read: (text) => text };
+  static isText = true;
+
   static nameOf(position) {
     return position.text;
   }

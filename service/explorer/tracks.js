@@ -14,16 +14,18 @@ const ENDS = ["end", "end_s", ...STARTS.slice(2)];
  *
  * @param {object} result of the service
  * @param {object[]} heads of the model
- * @param {object[]} positions of the result's attention
  * @returns {Track[]}
  */
-export function tracksOf(result, heads, positions) {
-  const at = (place, names) => (other) => names.every((name) => place[name] === other[name]);
+export function tracksOf(result, heads) {
+  const { positions } = result.attention;
+  const at = (place, names) => names.map((name) => place[name]).join();
+  const starts = new Map(positions.map((place, i) => [at(place, STARTS), i]).reverse()); // first
+  const ends = new Map(positions.map((place, i) => [at(place, ENDS), i])); // last
   return heads.filter(({ kind }) => kind === "token" || kind === "ctc").map((head) => {
     const given = result.labels?.[head.name] ?? result.transcripts[head.name].labels;
     const marks = given.map((place) => ({
-      first: positions.findIndex(at(place, STARTS)),
-      last: positions.findLastIndex(at(place, ENDS)),
+      first: starts.get(at(place, STARTS)),
+      last: ends.get(at(place, ENDS)),
       label: place.label,
     }));
     return { name: head.name, labels: kinds(head.labels), marks };
@@ -43,7 +45,7 @@ export function joined(marks) {
 
 /** A label, small and in its colour. */
 export function drawLabel(label, labels) {
-  const drawn = make("span", "label", label);
+  const drawn = make("span", "label", label.replaceAll("_", " "));
   drawn.style.setProperty("--hue", hue(label, labels));
   return drawn;
 }

@@ -5,6 +5,8 @@
  * @property {Float32Array} values row-major: a row is a position that looks
  * @property {number} queries rows; 1 where they stand for all positions
  * @property {number} keys columns
+ * @property {number} firstQuery the position of the first row
+ * @property {number} firstKey the position of the first column; to others none of the rows looks
  * @property {number} largest value
  */
 
@@ -15,17 +17,25 @@ export class Weights {
   #matrices = new Map();
 
   /**
-   * @param {{kind: string, positions: object[], layers: number[], heads: number[] | "mean"}} answer
+   * @param {{kind: string, positions: object[], layers: number[], heads: number[] | "mean",
+   *   query?: number[]}} answer
    * @param {{data: Float32Array, shape: number[]}} tensor [layer][head][query][key], or without
    *   query for what all positions look at
+   * @param {number} most attention heads that a layer has
    */
-  constructor({ kind, positions, layers, heads }, { data, shape }) {
+  constructor({ kind, positions, layers, heads, query }, { data, shape }, most) {
     this.kind = kind;
     this.positions = positions;
     this.layers = layers;
-    this.heads = heads === "mean" ? ["mean"] : [...heads, "mean"];
+    this.query = query;
+    this.heads = heads === "mean" ? ["mean"] : heads.length < most ? heads : [...heads, "mean"];
     this.#data = data;
     this.#shape = shape.length === 3 ? [shape[0], shape[1], 1, shape[2]] : shape;
+  }
+
+  /** Whether it was answered. */
+  has({ layer, head }) {
+    return this.layers.includes(layer) && this.heads.includes(head);
   }
 
   /** The one asked for, or where it was not answered the nearest to it. */
@@ -52,8 +62,23 @@ export class Weights {
       : at(head === "mean" ? 0 : this.heads.indexOf(head));
     let largest = 0;
     for (const value of values) if (value > largest) largest = value;
-    return { values, queries, keys, largest };
+    const whole = { values, queries, keys, firstQuery: this.query?.[0] ?? 0, firstKey: 0, largest };
+    return this.query ? trim(whole, this.query.length) : whole;
   }
+}
+
+/** Without the columns at both ends that no row looks at; those of the rows' positions are kept. */
+function trim(matrix, rows) {
+  const { values, keys, firstQuery } = matrix;
+  const looked = new Uint8Array(keys).fill(1, firstQuery, firstQuery + rows);
+  values.forEach((value, index) => value > 0 && (looked[index % keys] = 1));
+  const firstKey = looked.indexOf(1);
+  const kept = looked.lastIndexOf(1) + 1 - firstKey;
+  const cut = values.filter((_, index) => {
+    const key = (index % keys) - firstKey;
+    return key >= 0 && key < kept;
+  });
+  return { ...matrix, values: cut, keys: kept, firstKey };
 }
 
 function average(at, heads, size) {
@@ -65,14 +90,21 @@ function average(at, heads, size) {
   return mean.map((sum) => sum / heads);
 }
 
-/** What a position looks at. */
+/** What a position looks at; `query` is a row. */
 export function row({ values, keys }, query) {
   return values.subarray(query * keys, (query + 1) * keys);
 }
 
-/** Who looks at a position. */
+/** Who looks at a position; `key` is a column. */
 export function column({ values, queries, keys }, key) {
   return Float32Array.from({ length: queries }, (_, query) => values[query * keys + key]);
+}
+
+/** Values of neighbours, the first of them at a position, as values of all positions. */
+export function spread(values, first, length) {
+  const all = new Float32Array(length);
+  all.set(values, first);
+  return all;
 }
 
 /** Indices of the largest values that reach the threshold, largest first. */

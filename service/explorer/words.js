@@ -2,10 +2,26 @@
 
 import { make } from "./make.js";
 import { quote } from "./names.js";
+import { VIEWS } from "./views.js";
 import { column, row, strongest } from "./weights.js";
 
 const LISTED = 6;
 const SAID = 3;
+
+/** What was fetched of an input's attention; "": all of it. */
+export function sayPart({ model, input, weights }) {
+  const { layers, heads, query, positions, kind } = weights;
+  const nameOf = (index) => quote(VIEWS[model.modality].nameOf(positions[index], input));
+  const fetched = (what) => `For an input this long, only ${what} is fetched.`;
+  if (query) {
+    const rows = `${nameOf(query[0])} to ${nameOf(query.at(-1))}`;
+    return `${fetched(`what ${rows} look at`)} Choose another position to see its neighbours.`;
+  }
+  if (kind !== "rollout" && heads.length <= model.attention.heads) {
+    return fetched("the chosen attention head");
+  }
+  return layers.length < model.attention.layers ? fetched("the chosen layer") : "";
+}
 
 /** One cell of a picture, as a sentence. */
 export function sayCell({ matrix, queries, keys, threshold }, cell) {
@@ -25,19 +41,25 @@ export function sayCell({ matrix, queries, keys, threshold }, cell) {
 /** What the chosen position looks at and who looks at it, or the strongest of all. */
 export function drawStrongest(scene) {
   const { matrix, queries, keys, selected, threshold } = scene;
-  const name = (index) => keys[index];
+  const named = (names) => (index) => names[index];
   if (matrix.queries === 1) {
-    return [list("Most looked at", matrix.values, name, threshold, "out")];
+    return [list("Most looked at", matrix.values, named(keys), threshold, "out")];
   }
   if (selected === null) {
     const pair = (index) =>
       `${queries[Math.floor(index / keys.length)]} → ${keys[index % keys.length]}`;
     return [list("Strongest", matrix.values, pair, threshold, "out")];
   }
-  const chosen = quote(keys[selected]);
+  const chosen = quote(keys[selected.key]);
   return [
-    list(`${chosen} looks at`, row(matrix, selected), name, threshold, "out"),
-    list(`${chosen} is looked at by`, column(matrix, selected), name, threshold, "in"),
+    list(`${chosen} looks at`, row(matrix, selected.query), named(keys), threshold, "out"),
+    list(
+      `${chosen} is looked at by`,
+      column(matrix, selected.key),
+      named(queries),
+      threshold,
+      "in",
+    ),
   ];
 }
 

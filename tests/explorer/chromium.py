@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Error, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEBIAN = ("chromium", "fonts-dejavu-core")
-ARGUMENTS = ["--no-sandbox"] if os.geteuid() == 0 else []
+MICROPHONE = "--use-fake-device-for-media-stream"  # it beeps
+ARGUMENTS = [MICROPHONE, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 
 
 def launch(playwright: Playwright) -> Browser:

@@ -272,7 +272,7 @@ def test_weights_below_the_threshold_are_not_shown(open_page, url) -> None:
 
 def test_of_a_text_too_long_for_one_answer_the_chosen_layer_is_shown(open_page, complaints) -> None:
     page = open_page(text="play some jazz " * 90, head0=AT)
-    expect(page.locator("#partial")).to_be_visible()
+    expect(page.locator("#partial")).to_contain_text("only the chosen layer is fetched")
     expect(page.locator("#grid canvas:visible")).to_have_count(13)
     page.get_by_role("button", name="Layer 3, head 2").click()
     wait_for_answer(page)

@@ -229,6 +229,37 @@ def test_a_large_graph_is_a_list_of_its_nodes(open_page) -> None:
     assert page.evaluate(drawn, 101) == [0, 101]
 
 
+def test_labels_of_many_nodes_are_shown_where_one_is(open_page) -> None:
+    page = open_page(model="graph")
+    drawn = """async count => {
+        const { GraphView } = await import("./explorer/graph.js");
+        const host = document.querySelector("#pane-0 .positions");
+        const nodes = Array.from({ length: count }, (_, node) => [node]);
+        const marks = nodes.map(([node]) => ({ first: node, last: node, label: "a_b" }));
+        new GraphView(host, () => {}).show(
+            { nodes }, nodes.map(([node]) => ({ node })), [{ labels: ["a_b"], marks }]);
+    }"""
+    labels = page.locator("#pane-0 .node .label")
+    for count, visible in ((20, 20), (21, 0)):
+        page.evaluate(drawn, count)
+        expect(labels).to_have_count(count)
+        expect(labels.filter(visible=True)).to_have_count(visible)
+    page.locator("#pane-0 .token").nth(7).focus()
+    page.keyboard.press("ArrowRight")
+    expect(labels.filter(visible=True)).to_have_text(["a b"])
+
+
+def test_vectors_are_a_heat_map(show) -> None:
+    page = show("vectors")
+    vectors = np.array(given("vectors")["vectors"])
+    pixels = "all => all.map(c => [...c.getContext('2d').getImageData(0, 0, 1, 5).data])"
+    drawn = page.locator("#pane-0 .token canvas").evaluate_all(pixels)
+    red, _, blue, alpha = np.moveaxis(np.array(drawn).reshape(len(vectors), 5, 4), -1, 0)
+    assert alpha == pytest.approx(255 * np.sqrt(np.abs(vectors) / np.abs(vectors).max()), abs=2)
+    clear = alpha > 40
+    assert ((red > blue) == (vectors < 0))[clear].all()
+
+
 def test_a_spelled_words_labels_are_at_its_letters(show, url) -> None:
     page = show("word")
     word = given("word")
