@@ -31,10 +31,9 @@ def test_lossless_files_give_their_very_samples(form):
     np.testing.assert_array_equal(samples * 2**15, written)
 
 
-@pytest.mark.parametrize("form", ["OGG", "MP3"])
-def test_lossy_files_give_nearly_their_samples(form):
+def test_a_lossy_file_gives_nearly_its_samples():
     written = 0.5 * tone(1, 16000)
-    samples, rate = decode(sound(written, 16000, form), longest_s=3)
+    samples, rate = decode(sound(written, 16000, "OGG"), longest_s=3)
     assert rate == 16000
     assert np.corrcoef(samples[4000:12000], written[4000:12000])[0, 1] > 0.99
 
@@ -63,12 +62,13 @@ def test_a_header_that_claims_more_than_there_is_costs_nothing():
         (b"", "not a sound file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a sound file"),
         (sound(np.zeros(100))[:20], "not a sound file"),
+        (sound(np.zeros(100), form="AIFF"), "a WAV, FLAC or Ogg file is wanted"),
         (sound(np.zeros(0)), "holds no samples"),
         (sound(np.zeros(100), rate=3999), "3999 Hz; allowed are 4000 to 48000"),
         (sound(np.zeros(100), rate=96_000), "96000 Hz; allowed are 4000 to 48000"),
         (sound(np.zeros((100, 9))), "9 channels; allowed are 1 to 8"),
     ],
-    ids=["nothing", "image", "cut header", "empty", "slow", "fast", "channels"],
+    ids=["nothing", "image", "cut header", "another", "empty", "slow", "fast", "channels"],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(data, says):
     with pytest.raises(InputError, match=says):
