@@ -45,7 +45,7 @@ def decode(data: bytes, longest_s: float) -> tuple[Floats, int]:
                 )
             if channels > MOST_CHANNELS:
                 raise InputError(f"{channels} channels; allowed are 1 to {MOST_CHANNELS}")
-            most = int(longest_s * rate)
+            most = int(round(longest_s * rate, 3))  # 0.58 * 48000 is a little less than it is
             samples = _mono(file, most + 1)
     except soundfile.SoundFileError as error:
         raise InputError(f"not a sound file that can be read: {error}") from error

@@ -44,10 +44,13 @@ def test_channels_are_averaged():
     np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-7)
 
 
-def test_a_recording_may_be_as_long_as_allowed_but_no_longer():
-    assert len(decode(sound(np.zeros(8000)), longest_s=1)[0]) == 8000
-    with pytest.raises(InputError, match="longer than 1 s"):
-        decode(sound(np.zeros(8001)), longest_s=1)
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("longest_s", [0.58, 0.7, 1, 1.14])
+def test_a_recording_may_be_as_long_as_allowed_but_no_longer(rate, longest_s):
+    most = round(100 * longest_s) * rate // 100
+    assert len(decode(sound(np.zeros(most), rate), longest_s)[0]) == most
+    with pytest.raises(InputError, match=f"longer than {longest_s:g} s"):
+        decode(sound(np.zeros(most + 1), rate), longest_s)
 
 
 def test_a_header_that_claims_more_than_there_is_costs_nothing():
