@@ -26,6 +26,7 @@ def test_a_network_learns_to_say_more_or_less_than_there_are_letters(tmp_path, m
     made = recipes.read(ROOT / "recipes" / "pronounce.toml").model_dump()
     made["data"]["files"] = hashes
     made["encoder"] |= {"layers": 2, "heads": 4, "d_model": 32, "d_hidden": 64, "dropout": 0.0}
+    made["heads"][0]["feedback"] = (1,)
     made["training"] |= {"epochs": 3, "batch_size": 8, "learning_rate": 5e-3, "average": 0.9}
     recipe = recipes.Recipe.model_validate(made)
     prepared = recipes.prepare(recipe, tmp_path)
