@@ -95,7 +95,9 @@ def test_a_photograph_is_turned_as_the_camera_was_held():
     assert np.array_equal(read_image(data, 28, 28), np.rot90(GREYS, -1))
 
 
-@pytest.mark.parametrize(("width", "height"), [(2049, 2048), (2**31 - 1, 2**31 - 1), (1, 2**14 + 1)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(2049, 2048), (2**31 - 1, 2**31 - 1), (1, 2**14 + 1)]
+)
 def test_a_file_that_claims_too_many_pixels_is_not_decoded(width, height):
     with pytest.raises(InputError, match=f"{width} x {height} pixels; at most 4,194,304"):
         read_image(claim(width, height), 28, 28)
