@@ -32,7 +32,7 @@ class Caller:
         self.model: str | None = None
 
     def lost(self, moment_s: float) -> DeadlineExceeded | ClientLeft | None:
-        """Why an answer at that moment (time.perf_counter) would be of no use, if it were of none."""
+        """Why an answer at that moment (time.perf_counter) would be of no use, or None."""
         if moment_s > self.deadline_s:
             return DeadlineExceeded("no answer by the deadline of this request")
         if self.left():

@@ -20,7 +20,7 @@ def read_image(data: bytes, rows: int, columns: int) -> NDArray[np.uint8]:
     What is transparent is black, and so is what another shape of image leaves free.
 
     Raises:
-        InputError: not a PNG or JPEG file, damaged, or of more than MAX_PIXELS, MAX_SIDE or MAX_SCANS.
+        InputError: not a PNG or JPEG file, damaged, or beyond MAX_PIXELS, MAX_SIDE or MAX_SCANS.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
