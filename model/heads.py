@@ -30,8 +30,11 @@ class Head(nn.Module):
         """(batch, length, d_model) -> (batch, d_model): the first position, or the mean of all."""
         if self.pool == "first":
             return hidden[:, 0]
-        real = valid[..., None].to(hidden.dtype)
-        return (hidden * real).sum(1) / real.sum(1)
+        real = valid[:, None].to(hidden.dtype)
+        # A product with two equal rows: a sum, or one with a single row, onnxruntime adds up in an
+        # order that depends on the padding.
+        shares = (real / real.sum(2, keepdim=True)).expand(-1, 2, -1)
+        return (shares @ hidden)[:, 0]
 
 
 class TokenHead(Head):

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from service.caller import Caller
 from service.cost import Cost
-from service.errors import ClientLeft, DeadlineExceeded, Overloaded, ShuttingDown
+from service.errors import Overloaded, ShuttingDown
 from service.queue import Queue
 from service.scheduler import Run, Scheduler
 
@@ -77,11 +77,8 @@ class _Entry(Generic[Work, Result]):
         request = self.request
         if request.future.done():
             return False
-        if moment_s > request.caller.deadline_s:
-            request.fail(DeadlineExceeded("no answer by the deadline of this request"))
-            return False
-        if request.caller.left():
-            request.fail(ClientLeft("nobody waits for the answer any more"))
+        if (lost := request.caller.lost(moment_s)) is not None:
+            request.fail(lost)
             return False
         return True
 

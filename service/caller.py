@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from service.errors import ClientLeft, DeadlineExceeded
+
 
 def stays() -> bool:
     """Nobody leaves."""
@@ -28,6 +30,14 @@ class Caller:
         self.stages: dict[str, float] = {}
         self.begun_s = 0.0
         self.model: str | None = None
+
+    def lost(self, moment_s: float) -> DeadlineExceeded | ClientLeft | None:
+        """Why an answer at that moment (time.perf_counter) would be of no use, or None."""
+        if moment_s > self.deadline_s:
+            return DeadlineExceeded("no answer by the deadline of this request")
+        if self.left():
+            return ClientLeft("nobody waits for the answer any more")
+        return None
 
 
 class Finished(NamedTuple):

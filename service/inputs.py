@@ -15,7 +15,11 @@ from model.preprocess.audio import decode, resample
 from model.preprocess.image_file import read_image
 from model.preprocess.npy import read_npy
 from model.preprocess.speech import POSITIONS_A_SECOND
+from service.raw import Raw
 from service.schemas import Audio, Graph, Image, Input, Vectors, Words
+
+A_FILE = 1_000_000  # weighs so much, however small it is
+COMPRESSED = (Audio, Image, bytes)
 
 Source = Any  # see the modality's preprocessor; of text: the text, or its words
 
@@ -52,15 +56,13 @@ def read_input(config: Any, max_length: int, given: Input | bytes) -> Source:
 
 
 def size_of(given: Input | Source) -> int:
-    """What it weighs: characters, or numbers."""
-    if isinstance(given, str):
-        return len(given)
-    if isinstance(given, Words):
-        return sum(map(len, given.words))
-    if isinstance(given, BaseModel):
-        _, value = next(iter(given))
-        return len(value) if isinstance(value, str) else sum(map(len, value))
-    return sum(map(len, given)) if isinstance(given, list) else len(given)
+    """What it weighs: characters, or numbers; what a compressed file holds is not known yet."""
+    if isinstance(given, COMPRESSED):
+        return A_FILE
+    if isinstance(given, Raw):
+        return sum(array.size for array in given.arrays.values())
+    parts = [value for _, value in given] if isinstance(given, BaseModel) else [given]
+    return sum(len(part) if isinstance(part, str) else sum(map(len, part)) for part in parts)
 
 
 def _read_text(_: object, __: int, given: str | Words) -> Source:

@@ -21,7 +21,7 @@ def locate(index: int, many: bool) -> list[str | int]:
 
 
 def check_inputs(given: Sequence[Any], many: bool, settings: Settings) -> int:
-    """Check the number of inputs and the length of texts; what they weigh in all.
+    """Check the number of inputs and the length of texts; what they weigh in all, see `size_of`.
 
     Raises:
         TooLarge: too many inputs, or a text is too long.
@@ -38,16 +38,16 @@ def check_inputs(given: Sequence[Any], many: bool, settings: Settings) -> int:
     return total
 
 
-def check_positions(encoded: Sequence[Encoded], settings: Settings) -> None:
-    """Check what is to be computed.
+def check_positions(positions: int, settings: Settings) -> None:
+    """Check how many there are in all, as far as they are known.
 
     Raises:
-        TooLarge: too many positions in all.
+        TooLarge: too many.
     """
-    total = sum(item.length for item in encoded)
-    if total > settings.max_request_positions:
-        found = f"{total} positions over all inputs"
-        raise _too_large(["inputs"], found, settings.max_request_positions)
+    limit = settings.max_request_positions
+    if positions > limit:
+        message = f"more than the {limit} positions over all inputs that are allowed"
+        raise TooLarge([{"loc": ["inputs"], "message": message}])
 
 
 def check_attention(

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-# Some milliseconds each:
-LOOP_CHARACTERS = 4_000  # more than this is encoded and decoded off the event loop,
-LOOP_FLOATS = 20_000  # and so are more numbers of attention than this
+# Some milliseconds each; more is done off the event loop:
+LOOP_CHARACTERS = 4_000  # or numbers, that are encoded
+LOOP_POSITIONS = 1_000  # whose labels are put into words
+LOOP_FLOATS = 20_000  # of attention
 
 Value = TypeVar("Value")
 

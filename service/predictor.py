@@ -23,8 +23,8 @@ from service.encode import EncodeText, encode
 from service.errors import InvalidInput, MissingHead, Overloaded
 from service.inflight import InFlight
 from service.inputs import Source, read_input
-from service.limits import check_attention, check_inputs, check_positions, locate
-from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, call
+from service.limits import check_attention, check_inputs, locate
+from service.offload import LOOP_CHARACTERS, LOOP_FLOATS, LOOP_POSITIONS, call
 from service.raw import Raw, check_raw
 from service.results import Heads, Outputs, Query
 from service.scheduler import Scheduler
@@ -139,18 +139,21 @@ class Predictor:
             many = isinstance(inputs, list)
             given = inputs if isinstance(inputs, list) else [inputs]
             large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
-            sources, encoded = await call(large, encode, given, many, self._read, self.preprocessor)
-            views, numbers = await call(large, self._look, attention, encoded, many)
-            large |= apart is None and numbers > LOOP_FLOATS
+            to_read = (given, many, self._read, self.preprocessor, self.settings, caller)
+            sources, encoded = await call(large, encode, *to_read)
+            positions = sum(item.length for item in encoded)
+            long = positions > LOOP_POSITIONS
+            views, numbers = await call(long, self._look, attention, encoded, many)
+            long |= self._heads.transcribe(kinds) or (apart is None and numbers > LOOP_FLOATS)
             queries, outputs = await self._compute(encoded, views, False, many, caller)
             started_s = time.perf_counter()
             asked = (sources, queries, outputs, kinds, options, apart)
-            results = await call(large, self._results, *asked)
+            results = await call(long, self._results, *asked)
             caller.stages["decode"] = time.perf_counter() - started_s
             return {
                 "model": self.manifest.name,
                 "version": self.manifest.version,
-                "usage": {"positions": sum(query.length for query in queries)},
+                "usage": {"positions": positions},
                 "results": results,
             }
 
@@ -179,10 +182,10 @@ class Predictor:
             many = not isinstance(inputs, str)
             given = inputs if many else [inputs]
             large = check_inputs(given, many, self.settings) > LOOP_CHARACTERS
-            _, encoded = await call(
-                large, encode, given, many, self._take, self.preprocessor, encode_text
-            )
-            views, _ = await call(large, self._look, attention, encoded, many)
+            to_read = (given, many, self._take, self.preprocessor, self.settings, caller)
+            _, encoded = await call(large, encode, *to_read, encode_text)
+            long = sum(item.length for item in encoded) > LOOP_POSITIONS
+            views, _ = await call(long, self._look, attention, encoded, many)
             _, outputs = await self._compute(encoded, views, raw, many, caller)
             return list(zip(encoded, outputs, strict=True))
 
@@ -241,7 +244,6 @@ class Predictor:
         self, options: AttentionOptions | None, encoded: list[Encoded], many: bool
     ) -> tuple[Sequence[View | None], int]:
         """What is asked for of each input's attention; how many numbers in all."""
-        check_positions(encoded, self.settings)
         if options is None:
             return [None] * len(encoded), 0
         info = self.manifest.attention

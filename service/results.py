@@ -86,6 +86,10 @@ class Heads:
         self.names = [head.name for head in heads]
         self.kinds = {head.kind for head in heads}
 
+    def transcribe(self, kinds: Collection[HeadKind]) -> bool:
+        """Whether they do, asked for these kinds: that takes some milliseconds for each input."""
+        return "ctc" in kinds and bool(self._transcripts)
+
     def read(
         self,
         logits: Mapping[str, Floats],

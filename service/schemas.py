@@ -260,7 +260,7 @@ class LineRequest(PredictRequest):
             return {"inputs": line}
         if not isinstance(line, dict):
             raise PydanticCustomError("wrong_type", f"a line is a request or an input; {INPUT}")
-        return line if OBJECT_INPUTS.keys().isdisjoint(line) else {"inputs": line}
+        return line
 
 
 class ClassifyRequest(PredictRequest):

@@ -15,12 +15,13 @@ Floats = NDArray[np.float32]
 LOWEST_HZ, HIGHEST_HZ = 4000, 48_000
 MOST_CHANNELS = 8
 BLOCK_S = 10
+MARKS = (b"RIFF", b"fLaC", b"OggS")  # nothing else gets to see libsndfile's other decoders
 ZEROS = 10  # crossings of the sinc on either side, at the lower of the two rates
 BETA = 5.0  # of the Kaiser window over them
 
 
 def decode(data: bytes, longest_s: float) -> tuple[Floats, int]:
-    """WAV, FLAC, Ogg, MP3 or whatever else libsndfile reads; channels are averaged.
+    """WAV, FLAC or Ogg; channels are averaged.
 
     Args:
         data: the whole file.
@@ -33,6 +34,8 @@ def decode(data: bytes, longest_s: float) -> tuple[Floats, int]:
     Raises:
         InputError: this is no sound file, or one that is empty, too long, or out of the ordinary.
     """
+    if not data.startswith(MARKS):
+        raise InputError("not a sound file: a WAV, FLAC or Ogg file is wanted")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate, channels = file.samplerate, file.channels
@@ -42,7 +45,7 @@ def decode(data: bytes, longest_s: float) -> tuple[Floats, int]:
                 )
             if channels > MOST_CHANNELS:
                 raise InputError(f"{channels} channels; allowed are 1 to {MOST_CHANNELS}")
-            most = int(longest_s * rate)
+            most = int(round(longest_s * rate, 3))  # 0.58 * 48000 is a little less than it is
             samples = _mono(file, most + 1)
     except soundfile.SoundFileError as error:
         raise InputError(f"not a sound file that can be read: {error}") from error

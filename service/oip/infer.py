@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from service.caller import Caller
 from service.errors import Fault, RequestError
 from service.exchange import Exchange, Reply
-from service.offload import LOOP_FLOATS, call
+from service.offload import LOOP_FLOATS, LOOP_POSITIONS, call
 from service.oip.answering import Computed, answer
 from service.oip.asking import Asked, check, read_timeout
 from service.oip.message import (
@@ -53,7 +53,7 @@ class Infer:
                 caller.deadline_s = min(caller.deadline_s, time.perf_counter() + timeout_s)
             computed = await _compute(predictor, asked, caller)
         started_s = time.perf_counter()
-        large |= _floats(computed) > LOOP_FLOATS
+        large |= _is_large(computed) or (bool(surface.transcripts) and not asked.raw)
         accepted = headers.get(b"accept-encoding", b"")
         reply = await call(large, _write, predictor, surface, request, asked, computed, accepted)
         caller.stages["decode"] = time.perf_counter() - started_s
@@ -92,12 +92,14 @@ def _relocate(fault: Fault, way: str) -> Fault:
     return {**fault, "loc": ["inputs", way, *more]}
 
 
-def _floats(computed: Computed) -> int:
-    return sum(
+def _is_large(computed: Computed) -> bool:
+    floats = sum(
         array.size
         for _, outputs in computed
         for array in (*outputs.logits.values(), *(outputs.attention or {}).values())
     )
+    positions = sum(encoded.length for encoded, _ in computed)
+    return floats > LOOP_FLOATS or positions > LOOP_POSITIONS
 
 
 def _write(

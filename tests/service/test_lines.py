@@ -164,6 +164,9 @@ def test_lines_are_the_same_however_they_come(pieces: list[bytes]) -> None:
         (b"a" * (BYTES_IN_FLIGHT + 1), 1),
         (b'"attention"' + b"a" * 53, BYTES_IN_FLIGHT // 64**2),
         (b'"attention"' + b"a" * 1000, 1),
+        (b'{"audio": "fLaC", "attention"', 1),
+        (b'{"image": "PNG", "attention"', 1),
+        (b'{"image": "PNG"', IN_FLIGHT),
     ],
 )
 def test_while_nobody_reads_the_answers_few_lines_are_taken(line: bytes, expected: int) -> None:

@@ -153,7 +153,7 @@ def test_a_model_without_such_a_head(client) -> None:
             {"max_request_positions": 5},
             {"inputs": ["noon"] * 2},
             ["inputs"],
-            "6 positions over all inputs; at most 5",
+            "more than the 5 positions over all inputs",
         ),
         (
             {"max_attention_floats": 100},

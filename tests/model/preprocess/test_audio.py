@@ -31,10 +31,9 @@ def test_lossless_files_give_their_very_samples(form):
     np.testing.assert_array_equal(samples * 2**15, written)
 
 
-@pytest.mark.parametrize("form", ["OGG", "MP3"])
-def test_lossy_files_give_nearly_their_samples(form):
+def test_a_lossy_file_gives_nearly_its_samples():
     written = 0.5 * tone(1, 16000)
-    samples, rate = decode(sound(written, 16000, form), longest_s=3)
+    samples, rate = decode(sound(written, 16000, "OGG"), longest_s=3)
     assert rate == 16000
     assert np.corrcoef(samples[4000:12000], written[4000:12000])[0, 1] > 0.99
 
@@ -45,10 +44,13 @@ def test_channels_are_averaged():
     np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-7)
 
 
-def test_a_recording_may_be_as_long_as_allowed_but_no_longer():
-    assert len(decode(sound(np.zeros(8000)), longest_s=1)[0]) == 8000
-    with pytest.raises(InputError, match="longer than 1 s"):
-        decode(sound(np.zeros(8001)), longest_s=1)
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("longest_s", [0.58, 0.7, 1, 1.14])
+def test_a_recording_may_be_as_long_as_allowed_but_no_longer(rate, longest_s):
+    most = round(100 * longest_s) * rate // 100
+    assert len(decode(sound(np.zeros(most), rate), longest_s)[0]) == most
+    with pytest.raises(InputError, match=f"longer than {longest_s:g} s"):
+        decode(sound(np.zeros(most + 1), rate), longest_s)
 
 
 def test_a_header_that_claims_more_than_there_is_costs_nothing():
@@ -63,12 +65,13 @@ def test_a_header_that_claims_more_than_there_is_costs_nothing():
         (b"", "not a sound file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a sound file"),
         (sound(np.zeros(100))[:20], "not a sound file"),
+        (sound(np.zeros(100), form="AIFF"), "a WAV, FLAC or Ogg file is wanted"),
         (sound(np.zeros(0)), "holds no samples"),
         (sound(np.zeros(100), rate=3999), "3999 Hz; allowed are 4000 to 48000"),
         (sound(np.zeros(100), rate=96_000), "96000 Hz; allowed are 4000 to 48000"),
         (sound(np.zeros((100, 9))), "9 channels; allowed are 1 to 8"),
     ],
-    ids=["nothing", "image", "cut header", "empty", "slow", "fast", "channels"],
+    ids=["nothing", "image", "cut header", "another", "empty", "slow", "fast", "channels"],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(data, says):
     with pytest.raises(InputError, match=says):

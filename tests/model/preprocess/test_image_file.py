@@ -95,10 +95,21 @@ def test_a_photograph_is_turned_as_the_camera_was_held():
     assert np.array_equal(read_image(data, 28, 28), np.rot90(GREYS, -1))
 
 
-@pytest.mark.parametrize(("width", "height"), [(4097, 4096), (2**31 - 1, 2**31 - 1), (2**24, 2)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(2049, 2048), (2**31 - 1, 2**31 - 1), (1, 2**14 + 1)]
+)
 def test_a_file_that_claims_too_many_pixels_is_not_decoded(width, height):
-    with pytest.raises(InputError, match=f"{width} x {height} pixels; at most 16,777,216"):
+    with pytest.raises(InputError, match=f"{width} x {height} pixels; at most 4,194,304"):
         read_image(claim(width, height), 28, 28)
+
+
+def test_a_jpeg_whose_scans_have_no_end_is_not_decoded():
+    """One of 16 bytes takes as long as all pixels do."""
+    whole = save(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    assert read_image(whole[:-2] + 40 * last + whole[-2:], 28, 28).shape == (28, 28)
+    with pytest.raises(InputError, match="a JPEG of 1006 scans; at most 50 are allowed"):
+        read_image(whole[:-2] + 1000 * last + whole[-2:], 28, 28)
 
 
 GIF = save(Image.fromarray(GREYS), "GIF")

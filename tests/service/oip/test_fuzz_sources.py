@@ -14,12 +14,20 @@ from tests.service.oip.test_fuzz import LENGTH, answered_or_refused
 from tests.service.oip.wire import pack
 
 MANY = profile(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-SHAPES = {"vectors": 3, "edges": 3, "valid": 2, "audio": 1, "image": 1, "text": 1}
-DATATYPES = {"vectors": "FP32", "edges": "INT64", "valid": "BOOL"}
+SHAPES = {"vectors": 3, "edges": 3, "valid": 2, "token_ids": 2, "audio": 1, "image": 1, "text": 1}
+DATATYPES = {"vectors": "FP32", "edges": "INT64", "token_ids": "INT64", "valid": "BOOL"}
 FILES = [next(iter(request.values())) for n in ("sound", "image") for request, _ in cases(n)]
-WAYS = [["vectors", "valid"], ["vectors", "valid", "edges"], ["audio"], ["image"], ["text"]]
+WAYS = {
+    "vectors": ["vectors", "valid"],
+    "graph": ["vectors", "valid", "edges"],
+    "sound": ["audio"],
+    "image": ["image"],
+    "word": ["text"],
+    "ids": ["token_ids", "valid"],
+}
 OUTPUTS = ("part", "whole", "size", "said", "attention.0", "attention", "size.values")
 
+words = st.sampled_from(["cab", "a", "c'a"]) | st.text(max_size=9)
 numbers = st.floats(width=32) | st.integers(-(2**70), 2**70) | st.sampled_from([0, 1, 0.5, 3e38])
 
 
@@ -36,8 +44,8 @@ def files(draw: st.DrawFn) -> bytes:
 def elements(name: str, small: bool) -> st.SearchStrategy[Any]:
     if name == "vectors":
         return st.floats(-9, 9, width=32) if small else numbers
-    if name == "edges":
-        return st.integers(0, 1) if small else st.integers(-2, 5)
+    if name in ("edges", "token_ids"):
+        return st.integers(0, 1) if small else st.integers(-2, 20)
     return st.booleans() if name == "valid" and not small else st.just(True)
 
 
@@ -52,8 +60,10 @@ def tensors(
     told: dict[str, Any] = {"name": name, "shape": size, "datatype": DATATYPES.get(name, "BYTES")}
     count, binary = math.prod(size), draw(st.booleans())
     if name not in DATATYPES:
-        content = draw(st.lists(files(), min_size=count, max_size=count))
-        data = [base64.b64encode(each).decode() for each in content]
+        given = words if name == "text" else files()
+        content = data = draw(st.lists(given, min_size=count, max_size=count))
+        if name != "text":
+            data = [base64.b64encode(each).decode() for each in content]
     else:
         small = draw(st.booleans())
         values = elements(name, small or binary)
@@ -70,10 +80,9 @@ def tensors(
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, bytes, dict[str, str]]:
     name = draw(st.sampled_from([*MODALITIES]))
-    way = {"sound": WAYS[2], "image": WAYS[3], "graph": WAYS[1], "vectors": WAYS[0]}[name]
-    names = draw(st.sampled_from([way, way, *WAYS]))
+    names = draw(st.sampled_from([WAYS[name], WAYS[name], *WAYS.values()]))
     batch, length = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    widths = [MODALITIES[name].width, MODALITIES[name].width, 5, 1]
+    widths = [getattr(MODALITIES[name], "width", 5), 5, 1]
     width = draw(st.sampled_from(widths))
     drawn = [draw(tensors(each, batch, length, width)) for each in names]
     head: dict[str, Any] = {"inputs": [told for told, _ in drawn]}
