@@ -30,7 +30,7 @@ def evaluate(
 
     `<head>.accuracy` over the positions of token heads and the inputs of others with labels,
     `<head>.f1` over the spans of BIO heads, `<head>.error_rate` of ctc heads, `<head>.rmse` of
-    values, and `exact_match`: every label right.
+    values, and `exact_match`: every label right, where there are labels.
 
     Args:
         run: the padded arrays of a batch -> logits by head name.
@@ -57,7 +57,8 @@ def evaluate(
                 so_far and (head.name not in e.targets or _same(e.targets[head.name], a[head.name]))
                 for so_far, e, a in zip(right, examples, answers, strict=True)
             ]
-    metrics["exact_match"] = sum(right) / len(right)
+    if any(head.kind != "value" for head in heads):
+        metrics["exact_match"] = sum(right) / len(right)
     return metrics
 
 
