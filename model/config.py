@@ -33,7 +33,7 @@ class DataConfig(Config):
     license: str
     reader: str = Field(description="name of the module under model/data that reads it")
     url: str = Field(description="address the files' paths are joined to")
-    files: dict[str, str] = Field(description="path -> sha256")
+    files: dict[str, str] = Field(description="path -> sha256; a folder's ends in /")
 
 
 class Input(NamedTuple):
