@@ -118,8 +118,7 @@ def prepare(recipe: Recipe, folder: Path | None) -> Prepared:
             tokenizer = train_tokenizer(splits.train, recipe.frontend.vocabulary)
         frontend, encoder = recipe.frontend, recipe.encoder
     heads = tuple(
-        HeadConfig(labels=_labels(splits.train, head), **head.model_dump())
-        for head in recipe.heads
+        HeadConfig(labels=_labels(splits.train, head), **head.model_dump()) for head in recipe.heads
     )
     network = Network(
         ModelConfig(preprocess=recipe.preprocess, frontend=frontend, encoder=encoder, heads=heads)
