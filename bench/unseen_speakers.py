@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import mean
 
 import machine
-
 from model import recipe as recipes
 from model.data import fsdd
 from model.recipe import Recipe
