@@ -32,7 +32,7 @@ class DataConfig(Config):
     name: str
     license: str
     reader: str = Field(description="name of the module under model/data that reads it")
-    url: str = Field(description="address the files' paths are joined to")
+    url: str = Field(description="address the files' paths are joined to; of a folder, its home")
     files: dict[str, str] = Field(description="path -> sha256; a folder's ends in /")
 
 
