@@ -17,7 +17,7 @@ from model.data import fsdd
 from model.recipe import Recipe
 from model.train import train
 
-EPOCHS = 8  # later ones help with the voices that are known
+EPOCHS = 8  # fewer than the recipe has, to save time
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 
 
