@@ -43,8 +43,11 @@ class DataConfig(Config):
     name: str
     license: str
     reader: str = Field(description="name of the module under model/data that reads it")
-    url: str = Field(default="", description="address the files' paths are joined to, if any")
-    files: dict[str, str] = Field(description="path -> sha256")
+    url: str = Field(
+        default="",
+        description="address the files' paths are joined to, if any; of a folder, its home",
+    )
+    files: dict[str, str] = Field(description="path -> sha256; a folder's ends in /")
     columns: ColumnsConfig | None = Field(default=None, description="for the reader csv_vectors")
 
     @model_validator(mode="after")

@@ -29,6 +29,8 @@ def read_splits(data: DataConfig, folder: Path | None) -> Splits:
 def locate(data: DataConfig, folder: Path | None) -> Path:
     """The folder that holds every file, each with the right hash.
 
+    The hash of a folder is that of what `sha256sum *` prints in it, sorted by name.
+
     Args:
         data: the recipe's data section.
         folder: a folder that holds the files; None: download them to the user's cache.
@@ -40,17 +42,28 @@ def locate(data: DataConfig, folder: Path | None) -> Path:
         return _download(data)
     for name, expected in data.files.items():
         path = folder / name
-        if not path.is_file():
-            raise DataError(f"{path} is missing; expected a file with sha256 {expected}")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not path.exists():
+            raise DataError(f"{path} is missing; expected sha256 {expected}")
+        found = _sha256(path)
         if found != expected:
             raise DataError(f"{path} has sha256 {found}; expected {expected}")
     return folder
 
 
+def _sha256(path: Path) -> str:
+    if not path.is_dir():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    files = sorted(path.iterdir(), key=lambda file: file.name)
+    listing = "".join(f"{_sha256(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
 def _download(data: DataConfig) -> Path:
     if not data.url:
         raise DataError(f"{data.name} has no address; give the folder of its files: --data")
+    for name in data.files:
+        if name.endswith("/"):
+            raise DataError(f"{name} is a folder; get it from {data.url} and say where it is")
     import pooch  # noqa: PLC0415  not needed where the files are at hand, as beside a service
 
     cache = pooch.create(

@@ -6,15 +6,14 @@ example is a recording of one digit or a string of them with silence between; it
     digit    of one recording
     speaker  of all
     frames   the digit said at every position, or `silence`
-    digits   in order
+    digits   in order; dev and test measure it on strings alone
 """
 
 import csv
-import io
 import random
-import tarfile
 import wave
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ from model.preprocess.speech import POSITIONS_A_SECOND
 RATE = 8000
 SILENCE = "silence"
 DEV, TRAINING = 5, 10  # the first take that is for dev, and for training
-STRINGS = 60  # training strings a speaker
+STRINGS = 300  # training strings a speaker
 MOST_DIGITS, LONGEST_GAP = 7, 1600  # of a string; in samples
 
 
@@ -52,8 +51,8 @@ def read(folder: Path) -> Splits:
     """
     recordings = read_recordings(folder)
     train = {n: r for n, r in recordings.items() if r.take >= TRAINING}
-    dev = [_alone(r) for r in recordings.values() if DEV <= r.take < TRAINING]
-    test = [_alone(r) for r in recordings.values() if r.take < DEV]
+    dev = [_no_string(r) for r in recordings.values() if DEV <= r.take < TRAINING]
+    test = [_no_string(r) for r in recordings.values() if r.take < DEV]
     return Splits(
         [*map(_alone, train.values()), *random_strings(train.values())],
         [*dev, *fixed_strings(folder / "strings_dev.csv", recordings)],
@@ -70,15 +69,11 @@ def leave_out(folder: Path, speaker: str) -> Splits:
 
 
 def read_recordings(folder: Path) -> Recordings:
-    """Every recording by the name of its file: <digit>_<speaker>_<take>.wav."""
+    """Every recording by its name: <digit>_<speaker>_<take>."""
     recordings = {}
-    with tarfile.open(folder / "recordings.tar.xz") as archive:
-        for member in archive:
-            if (file := archive.extractfile(member)) is not None:
-                path = Path(member.name)
-                digit, speaker, take = path.stem.split("_")
-                samples = _samples(file.read(), path.name)
-                recordings[path.name] = Recording(samples, digit, speaker, int(take))
+    for path in sorted((folder / "recordings").glob("*.wav")):
+        digit, speaker, take = path.stem.split("_")
+        recordings[path.stem] = Recording(_samples(path), digit, speaker, int(take))
     return recordings
 
 
@@ -103,8 +98,9 @@ def fixed_strings(path: Path, recordings: Recordings) -> Iterator[Example]:
     """The strings of a list, in its order."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            gaps = [int(gap) for gap in row["gaps"].split()]
-            yield example([recordings[name] for name in row["files"].split()], [0, *gaps])
+            pairs = zip(row["digits"].split(), row["takes"].split(), strict=True)
+            parts = [recordings[f"{digit}_{row['speaker']}_{take}"] for digit, take in pairs]
+            yield example(parts, [0, *map(int, row["gaps"].split())])
 
 
 def random_strings(recordings: Iterable[Recording]) -> Iterator[Example]:
@@ -123,10 +119,15 @@ def _alone(recording: Recording) -> Example:
     return example([recording], [0])
 
 
-def _samples(data: bytes, name: str) -> NDArray[np.float32]:
-    with wave.open(io.BytesIO(data)) as file:
+def _no_string(recording: Recording) -> Example:
+    alone = _alone(recording)
+    return replace(alone, targets={n: t for n, t in alone.targets.items() if n != "digits"})
+
+
+def _samples(path: Path) -> NDArray[np.float32]:
+    with wave.open(str(path)) as file:
         form = file.getnchannels(), file.getsampwidth(), file.getframerate()
         if form != (1, 2, RATE):
-            raise DataError(f"{name} is not 16-bit mono at {RATE} Hz")
+            raise DataError(f"{path} is not 16-bit mono at {RATE} Hz")
         integers = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     return integers.astype(np.float32) / 2**15

@@ -1,4 +1,5 @@
 import hashlib
+import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -59,6 +60,25 @@ def test_missing_file_is_named_with_the_hash_it_should_have(tmp_path):
 def test_changed_file_is_named_with_both_hashes(folder):
     with pytest.raises(DataError, match=rf"seq\.in has sha256 {SHA256}; expected {'0' * 64}"):
         files.locate(config(sha256="0" * 64), folder)
+
+
+def test_a_folder_has_the_hash_that_the_shell_gives_it(folder):
+    names = ["B.wav", "a.wav", "a-1.wav", "10.wav", "9.wav"]
+    for name in names:
+        (folder / "train" / name).write_text(name)
+    shell = "cd train && LC_ALL=C sha256sum * | sha256sum"
+    printed = subprocess.run(shell, shell=True, cwd=folder, capture_output=True, check=True)
+    data = config().model_copy(update={"files": {"train/": printed.stdout.decode().split()[0]}})
+    assert files.locate(data, folder) == folder
+    (folder / "train" / "9.wav").rename(folder / "train" / "8.wav")
+    with pytest.raises(DataError, match="train has sha256"):
+        files.locate(data, folder)
+
+
+def test_a_folder_is_not_downloaded(address):
+    data = config(address).model_copy(update={"files": {"train/": SHA256}})
+    with pytest.raises(DataError, match=rf"train/ is a folder; get it from {address} and say"):
+        files.locate(data, None)
 
 
 def test_file_is_downloaded_once(address, folder):

@@ -1,6 +1,7 @@
 import csv
+import hashlib
 import io
-import tarfile
+import tomllib
 import wave
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from model.data import fsdd
 from model.errors import DataError
 
 SPEAKERS = ("ann", "bo")
+LISTS = Path(__file__).parents[3] / "recipes" / "digits-speech"
 TAKES = range(12)
 
 
@@ -36,11 +38,10 @@ def write_csv(path: Path, columns: str, rows: list[tuple]) -> None:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    with tarfile.open(folder / "recordings.tar.xz", "w:xz") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(f"recordings/{name}")
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
+    recordings = folder / "recordings"
+    recordings.mkdir(exist_ok=True)
+    for name, data in files.items():
+        (recordings / name).write_bytes(data)
 
 
 @pytest.fixture
@@ -56,12 +57,9 @@ def files() -> dict[str, bytes]:
 @pytest.fixture
 def folder(tmp_path, files) -> Path:
     write(tmp_path, files)
-    columns = "id speaker digits files gaps"
-    dev = [(0, "ann", "2 0 2", "2_ann_5.wav 0_ann_6.wav 2_ann_5.wav", "1000 0")]
-    write_csv(tmp_path / "strings_dev.csv", columns, dev)
-    write_csv(
-        tmp_path / "strings_test.csv", columns, [(0, "bo", "1 1", "1_bo_0.wav 1_bo_1.wav", "80")]
-    )
+    columns = "speaker digits takes gaps"
+    write_csv(tmp_path / "strings_dev.csv", columns, [("ann", "2 0 2", "5 6 5", "1000 0")])
+    write_csv(tmp_path / "strings_test.csv", columns, [("bo", "1 1", "0 1", "80")])
     return tmp_path
 
 
@@ -76,8 +74,8 @@ def test_no_take_is_in_two_splits(folder):
 
 
 def test_a_recording_is_its_samples_and_answers(folder):
-    first = fsdd.read(folder).test[0]
-    np.testing.assert_array_equal(first.source * 2**15, recorded(0, "ann", 0))
+    first = fsdd.read(folder).train[0]
+    np.testing.assert_array_equal(first.source * 2**15, recorded(0, "ann", 10))
     assert first.source.dtype == np.float32
     assert first.targets == {
         "digit": "0",
@@ -85,6 +83,12 @@ def test_a_recording_is_its_samples_and_answers(folder):
         "digits": ("0",),
         "frames": ("0",) * 5,  # 700 samples, 160 a position
     }
+
+
+def test_only_strings_are_measured_as_strings(folder):
+    for split in fsdd.read(folder)[1:]:
+        assert all(("digit" in e.targets) != ("digits" in e.targets) for e in split)
+        assert [len(e.targets["digits"]) > 1 for e in split if "digits" in e.targets] == [True]
 
 
 def test_a_fixed_string_is_joined_as_the_list_says(folder):
@@ -122,7 +126,23 @@ def test_a_speaker_who_is_left_out_is_not_heard_in_training(folder):
     assert takes(splits.train) == {*TAKES}
 
 
-def test_another_rate_is_refused(folder, files):
-    write(folder, files | {"1_bo_3.wav": wav(recorded(1, "bo", 3), rate=16000)})
+def test_another_rate_is_refused(folder):
+    write(folder, {"1_bo_3.wav": wav(recorded(1, "bo", 3), rate=16000)})
     with pytest.raises(DataError, match=r"1_bo_3\.wav is not 16-bit mono at 8000 Hz"):
         fsdd.read(folder)
+
+
+@pytest.mark.parametrize(("split", "strings", "digits"), [("dev", 300, 1480), ("test", 600, 2973)])
+def test_the_lists_beside_the_recipe_are_of_their_own_takes(split, strings, digits):
+    path = LISTS / f"strings_{split}.csv"
+    files = tomllib.loads(LISTS.with_suffix(".toml").read_text("utf-8"))["data"]["files"]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == files[path.name]
+    with path.open(newline="") as file:
+        rows = [{n: v.split() for n, v in row.items()} for row in csv.DictReader(file)]
+    assert len(rows) == strings
+    assert sum(len(row["digits"]) for row in rows) == digits
+    for row in rows:
+        assert 3 <= len(row["digits"]) == len(row["takes"]) == len(row["gaps"]) + 1 <= 7
+        assert all((int(take) < fsdd.DEV) == (split == "test") for take in row["takes"])
+        assert all(int(take) < fsdd.TRAINING for take in row["takes"])
+        assert all(0 <= int(gap) <= fsdd.LONGEST_GAP for gap in row["gaps"])
