@@ -6,6 +6,7 @@ What is kept there in another form is written as it was published, and read by t
 import csv
 import os
 import shutil
+import tarfile
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,8 @@ from model.data import esol
 from model.data.examples import Splits
 from tests import planetoid
 
+ROOT = Path(__file__).parent.parent
+
 
 @cache
 def splits(reader: str) -> Splits:
@@ -29,6 +32,13 @@ def splits(reader: str) -> Splits:
     with TemporaryDirectory() as folder:
         FORMS[reader](kept, Path(folder))
         return read(Path(folder))
+
+
+def _fsdd(kept: Path, folder: Path) -> None:
+    with tarfile.open(kept / "recordings.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    for path in (ROOT / "recipes" / "digits-speech").glob("*.csv"):
+        shutil.copy(path, folder)
 
 
 def _cmudict(kept: Path, folder: Path) -> None:
@@ -59,4 +69,4 @@ def _esol(kept: Path, folder: Path) -> None:
 
 
 FOLDERS = {"cmudict": "g2p_cmudict"}
-FORMS = {"cmudict": _cmudict, "cora": _cora, "esol": _esol}
+FORMS = {"cmudict": _cmudict, "cora": _cora, "esol": _esol, "fsdd": _fsdd}
