@@ -9,8 +9,10 @@ result is kept in results/lecture.json at once, and what is there is not measure
 """
 
 import json
+import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ from model.config import AugmentConfig, HeadConfig, ModelConfig, TrainConfig
 from model.data.examples import Example, Splits
 from model.recipe import Prepared, Recipe
 from model.train import train
+from regard import MALLOC
 
 ROOT = Path(__file__).parents[1]
 TRAINING = TrainConfig(epochs=1, batch_size=64, learning_rate=3e-3, average=0.99)
@@ -163,7 +166,9 @@ def latencies(config: ModelConfig, length: int) -> dict[str, float]:
     """Median milliseconds of processor time of one pass through each encoder, which take turns."""
     hidden = torch.randn(1, length, config.encoder.d_model)
     valid = torch.ones(1, length, dtype=torch.bool)
-    encoders = {mixer: make_network(config, mixer).encoder.eval() for mixer in {*KINDS, *LONG}}
+    encoders = {
+        mixer: make_network(config, mixer).encoder.eval() for mixer in dict.fromkeys(KINDS + LONG)
+    }
     taken: dict[str, list[float]] = {mixer: [] for mixer in encoders}
     with torch.inference_mode():
         for _ in range(1 + ROUNDS):
@@ -179,6 +184,8 @@ def main(
     figure: Annotated[list[str] | None, typer.Option(help="Only this. [default: all]")] = None,
 ) -> None:
     """Measure what is not in results/lecture.json yet."""
+    if not MALLOC.keys() <= os.environ.keys():
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], MALLOC | os.environ)
     torch.set_num_threads(1)
     path = machine.RESULTS / "lecture.json"
     kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}

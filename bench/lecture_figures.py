@@ -125,7 +125,7 @@ def distance_table(name: str, results: Results) -> Table:
     kinds = dict.fromkeys(trial.mixer for trial in FIGURES[name])
     accuracies = [
         [
-            f"{count} sentences: accuracy in %",
+            f"{count} in a row, accuracy in %",
             *(
                 _cell(results.seeds(trial, "first.accuracy"))
                 for trial in FIGURES[name]
@@ -135,7 +135,7 @@ def distance_table(name: str, results: Results) -> Table:
         for count in dict.fromkeys(trial.joined for trial in FIGURES[name])
     ]
     times = [
-        [f"{row['positions']} positions: ms", *(f"{row['ms'][kind]:.1f}" for kind in kinds)]
+        [f"{row['positions']} positions, ms", *(f"{row['ms'][kind]:.1f}" for kind in kinds)]
         for row in results.latency
     ]
     return [["", *map(MIXERS.get, kinds)], *accuracies, *times]
