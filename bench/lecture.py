@@ -35,9 +35,9 @@ from model.train import train
 from regard import MALLOC
 
 ROOT = Path(__file__).parents[1]
-TRAINING = TrainConfig(epochs=1, batch_size=64, learning_rate=3e-3, average=0.99)
+TRAINING = TrainConfig(epochs=1, batch_size=16, learning_rate=2e-3, average=0.99)
 ALL = 13084  # training sentences
-SEEN = 3 * ALL  # inputs that a network sees in training; fewer different ones come again
+SEEN = 2 * ALL  # inputs that a network sees in training; fewer different ones come again
 JOINED = 8000  # inputs of joined sentences, each seen once
 SEEDS = (0, 1)
 KINDS = ("full", "convolution", "lstm")

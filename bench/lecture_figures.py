@@ -83,6 +83,12 @@ class Results:
         return [self.seeds(trial, metric) for trial in trials]
 
 
+def _value(name: str, trial: Trial) -> Any:
+    """What the trial differs in."""
+    value = getattr(trial, VARIED[name])
+    return {"full": "softmax", "relu": "ReLU"}.get(value, value)
+
+
 def _of(name: str, mixer: str) -> list[Trial]:
     return [trial for trial in FIGURES[name] if trial.mixer == mixer]
 
@@ -95,10 +101,9 @@ def _cell(seeds: Sequence[float]) -> str:
 
 def varied_table(name: str, results: Results) -> Table:
     """A row a trial, a column a metric."""
-    field = VARIED[name]
-    head = [LABELS[field], *(LABELS[metric] for metric in METRICS)]
+    head = [LABELS[VARIED[name]], *(LABELS[metric] for metric in METRICS)]
     return [head] + [
-        [getattr(trial, field), *(_cell(results.seeds(trial, metric)) for metric in METRICS)]
+        [_value(name, trial), *(_cell(results.seeds(trial, metric)) for metric in METRICS)]
         for trial in FIGURES[name]
     ]
 
@@ -157,7 +162,7 @@ def _plot(axes: Axes, places: Sequence[float], seeds: Sequence[Sequence[float]],
 def draw_varied(name: str, results: Results, panels: Sequence[Axes]) -> None:
     """A panel a metric."""
     trials = FIGURES[name]
-    values = [getattr(trial, VARIED[name]) for trial in trials]
+    values = [_value(name, trial) for trial in trials]
     counted = isinstance(values[0], int)
     for axes, metric in zip(panels, METRICS, strict=True):
         places = values if counted else range(len(values))
