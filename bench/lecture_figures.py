@@ -94,7 +94,9 @@ def _of(name: str, mixer: str) -> list[Trial]:
 
 
 def _cell(seeds: Sequence[float]) -> str:
-    """The mean, and from where to where the seeds go."""
+    """The mean, and from where to where the seeds go; nothing of what is not measured yet."""
+    if not seeds:
+        return ""
     mean = f"{statistics.mean(seeds):.1f}"
     return f"{mean} ({min(seeds):.1f} to {max(seeds):.1f})" if len(seeds) > 1 else mean
 
@@ -153,9 +155,11 @@ def markdown(table: Table) -> str:
 
 
 def _plot(axes: Axes, places: Sequence[float], seeds: Sequence[Sequence[float]], **line) -> None:
-    """A dot a seed, a line through the means."""
-    drawn = axes.plot(places, [statistics.mean(each) for each in seeds], **line)
-    for place, each in zip(places, seeds, strict=True):
+    """A dot a seed, a line through the means; without what is not measured yet."""
+    measured = [(place, each) for place, each in zip(places, seeds, strict=True) if each]
+    means = [statistics.mean(each) for _, each in measured]
+    drawn = axes.plot([place for place, _ in measured], means, **line)
+    for place, each in measured:
         axes.plot([place] * len(each), each, "o", color=drawn[0].get_color(), markersize=4)
 
 
