@@ -230,10 +230,9 @@ def draw(name: str, results: Results, path: Path) -> None:
 def fill(page: str, results: Results) -> str:
     """The page with its tables as the results have them."""
     return re.sub(
-        r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)",
-        lambda found: found[1] + markdown(MAKERS[found[2]][0](found[2], results)) + found[3],
+        r"(<!-- table: (\w+) -->\n)(?:\|.*\n)*",
+        lambda found: found[1] + markdown(MAKERS[found[2]][0](found[2], results)) + "\n",
         page,
-        flags=re.DOTALL,
     )
 
 
