@@ -1,6 +1,6 @@
 """What a lecture on self-attention claims, measured: small networks that differ in one thing.
 
-    python bench/lecture.py --data DIR
+    REGARD_DATA=DIR python bench/lecture.py
 
 DIR is SNIPS, as recipes/assistant-small.toml has it; accuracy is measured on its dev split, which
 chooses nothing: the last weights count. Networks that are compared train for as many steps. Every
@@ -180,7 +180,7 @@ def latencies(config: ModelConfig, length: int) -> dict[str, float]:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with SNIPS.")],
+    data: Annotated[Path, typer.Option(envvar="REGARD_DATA", help="Folder with SNIPS.")],
     figure: Annotated[list[str] | None, typer.Option(help="Only this. [default: all]")] = None,
 ) -> None:
     """Measure what is not in results/lecture.json yet."""
