@@ -13,6 +13,7 @@ PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "tokenizers",
+    "torch",
     "numpy",
     "fastapi",
     "uvicorn",

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def train(recipe: Recipe, prepared: Prepared, out: Path) -> Checkpoint:
     ) as progress:
         for epoch in range(run.resume(), recipe.training.epochs):
             run.epoch(epoch, progress)
-    return checkpoints.load(run.best_path)
+    return run.best_checkpoint()
 
 
 def torch_run(network: Network):
@@ -70,6 +71,13 @@ class _Run:
         self.steps_an_epoch = math.ceil(len(self.splits.train) / self.config.batch_size)
         self.batches = Batches(recipe, prepared)
         self.best: float | None = None
+
+    def best_checkpoint(self) -> Checkpoint:
+        """The network itself, whatever its encoder is, with the weights that are best on dev."""
+        tensors, metadata = checkpoints.read_tensors(self.best_path)
+        self.network.load_state_dict(tensors)
+        self.network.eval()
+        return replace(self.checkpoint, about=json.loads(metadata["about"]))
 
     def epoch(self, epoch: int, progress: Progress) -> None:
         """One pass over the training examples, then dev."""
