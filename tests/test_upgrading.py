@@ -24,15 +24,16 @@ def kept(now: object, then: object, near: float) -> bool:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("schema", ["schema_1"])
+@pytest.mark.parametrize("schema", ["schema_1", "schema_2"])
 def test_a_bundle_of_every_schema_answers_as_it_did(schema: str, precision: str) -> None:
     recorded = json.loads((BUNDLES / f"{schema}.json").read_text("utf-8"))
     answered = recorded["answered"][precision]
     client = Client(Settings(bundles=BUNDLES / schema, precision=precision, threads=1))
     try:
-        for path, asked in recorded["asked"].items():
-            assert kept(client.ask(path, asked), answered[path], NEAR[precision]), path
-        assert kept(client.get("/v1/models/first").json(), recorded["described"], 0)
+        for (path, asked), then in zip(recorded["asked"], answered, strict=True):
+            assert kept(client.ask(path, asked), then, NEAR[precision]), path
+        for name, described in recorded["described"].items():
+            assert kept(client.get(f"/v1/models/{name}").json(), described, 0)
     finally:
         client.close()
 
