@@ -46,7 +46,7 @@ ENV PATH=/opt/regard/bin:$PATH \
     REGARD_LOG_FORMAT=json
 LABEL org.opencontainers.image.title="Regard" \
       org.opencontainers.image.description="Self-attention as a service" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0 AND CC-BY-SA-3.0 AND CC-BY-SA-4.0"
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "/opt/ready.py"]
 ENTRYPOINT ["regard"]

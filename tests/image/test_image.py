@@ -62,7 +62,7 @@ def test_it_says_how_it_is_run_and_what_it_is(engine: Engine, image: str) -> Non
     assert not config.get("Volumes")
     labels = config["Labels"]
     said = {key: labels[f"org.opencontainers.image.{key}"] for key in ("title", "licenses")}
-    assert said == {"title": "Regard", "licenses": "Apache-2.0"}
+    assert said == {"title": "Regard", "licenses": "Apache-2.0 AND CC-BY-SA-3.0 AND CC-BY-SA-4.0"}
     assert labels["org.opencontainers.image.description"]
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
     assert labels["org.opencontainers.image.version"] == version[1]
