@@ -18,7 +18,7 @@ full text is in the image, in `/opt/regard/lib/python3.11/site-packages/PACKAGE.
 soundfile brings libsndfile (LGPL-2.1-or-later) and the decoders that it uses.
 
 Regard itself is Apache-2.0, and so are its bundles, but for two whose data is share-alike:
-`digits-image` is CC-BY-SA-3.0, `digits-speech` CC-BY-SA-4.0. Each bundle's manifest says its licence.
+`digits-image` is CC-BY-SA-3.0, `digits-speech` CC-BY-SA-4.0. Each manifest says its licence.
 
 | package | version | licence | needed by |
 |---|---|---|---|"""
