@@ -68,7 +68,8 @@ class LinearAttention(MultiHeadSelfAttention):
     def forward(self, hidden: Tensor, valid: Tensor, edges: None = None) -> tuple[Tensor, None]:
         """See `MultiHeadSelfAttention`."""
         vectors = map(self._split_heads, self.qkv(hidden).chunk(3, dim=-1))
-        context = linear_attention(*vectors, valid)
+        with torch.autocast("cpu", enabled=False):  # bfloat16 cannot hold the sums
+            context = linear_attention(*(each.to(hidden.dtype) for each in vectors), valid)
         return self.out(context.transpose(1, 2).flatten(2)), None
 
 
