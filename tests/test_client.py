@@ -10,6 +10,7 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
+from tests.pages import BUNDLES
 from tests.service.process import ROOT, serving
 
 REQUIREMENTS = Path(__file__).with_name("client.txt")
@@ -119,7 +120,7 @@ def test_a_generated_client_asks_and_understands(environment: dict[str, str]) ->
         "classes": ["PlayMusic", "AddToPlaylist"],
         "attention": [2, 1, 4],
         "sums": [1.0] * 4,
-        "models": ["assistant", "assistant-small"],
+        "models": BUNDLES,
         "health": "ready",
         "problem": [422, "urn:regard:invalid-input", ["inputs"]],
         "id": "mine",

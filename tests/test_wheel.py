@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import BUNDLES
 from tests.service.process import PATIENCE_S, QUIET, ROOT, post, read_url, request
 
 PACKED = ("bundles", "export", "model", "service", "regard.py")
@@ -108,7 +109,7 @@ def test_it_serves_the_shipped_bundles_and_every_page(installed: Path, outside: 
             served = [
                 model["name"] for model in request("GET", f"{url}/v1/models").json()["models"]
             ]
-            assert served == ["assistant", "assistant-small"]
+            assert served == BUNDLES
             (result,) = post(f"{url}/v1/predict", ASK)["results"]
             assert result["classes"]["intent"][0]["label"] == "GetWeather"
             for path in ("/", "/docs", "/explorer/main.js", "/openapi.json"):

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.deploy.tools import DEPLOY, Tools, run
+from tests.pages import BUNDLES
 from tests.service.process import PATIENCE_S, free_port
 
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
@@ -125,7 +126,7 @@ def test_the_panels_agree_with_what_was_asked(shown) -> None:
     (problem,) = shown["Refused and failed, by reason A"]
     assert problem["metric"]["type"] == "invalid-input"
     served = {result["metric"]["model"] for result in shown["Models served A"]}
-    assert served == {"assistant", "assistant-small"}
+    assert served == set(BUNDLES)
 
 
 def test_no_alert_is_raised_for_a_service_that_is_well(prometheus, shown) -> None:
