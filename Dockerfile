@@ -32,6 +32,10 @@ RUN ["pip", "--python", "/opt/regard/bin/python", "install", "--no-cache-dir", "
 FROM ${BASE} AS bundles
 COPY bundles /bundles
 
+# What has no fp16 would keep a service on a GPU from starting.
+FROM bundles AS gpu-bundles
+RUN ["sh", "-c", "for each in /bundles/*/; do test -e $each/model.fp16.onnx || rm -r $each; done"]
+
 # A CPU gains nothing by fp16.
 FROM bundles AS cpu-bundles
 RUN ["find", "/bundles", "-name", "*.fp16.onnx", "-delete"]
@@ -55,7 +59,7 @@ CMD ["serve"]
 # What is imported is compiled here, as a container cannot write; the rest would be but large.
 FROM service AS gpu
 COPY --from=gpu-packages /opt/regard /opt/regard
-COPY --from=bundles /bundles /opt/bundles
+COPY --from=gpu-bundles /bundles /opt/bundles
 COPY --from=code /opt/regard /opt/regard
 RUN regard models && python -c "import http.client, service.offline, service.server, service.tracing"
 ENV REGARD_DEVICE=cuda \
