@@ -28,10 +28,11 @@ import machine
 from baselines import make_network
 from model import recipe as recipes
 from model.checkpoint import Checkpoint
-from model.config import AugmentConfig, HeadConfig, ModelConfig, TrainConfig
+from model.config import HeadConfig, ModelConfig
 from model.data.examples import Example, Splits
 from model.recipe import Prepared, Recipe
 from model.train import train
+from model.training_config import AugmentConfig, TrainConfig
 from regard import MALLOC
 
 ROOT = Path(__file__).parents[1]

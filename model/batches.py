@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.config import AugmentConfig
 from model.data.augment import Augmenter
 from model.data.distort import Distorter
 from model.data.examples import Example
@@ -20,6 +19,7 @@ from model.preprocess.modalities import Preprocessor
 from model.preprocess.speech import POSITIONS_A_SECOND
 from model.recipe import Prepared, Recipe
 from model.teacher import Taught, Teacher
+from model.training_config import AugmentConfig
 
 SORTED_BATCHES = 50  # batches whose examples are sorted by length together
 Lesson = tuple[Example, Taught]

@@ -18,10 +18,8 @@ from model import checkpoint as checkpoints
 from model import pretrained
 from model.checkpoint import Checkpoint
 from model.config import (
-    AugmentConfig,
     Config,
     DataConfig,
-    DistillConfig,
     EncoderConfig,
     FrontendConfig,
     HeadConfig,
@@ -30,7 +28,6 @@ from model.config import (
     Pool,
     PreprocessConfig,
     TextConfig,
-    TrainConfig,
 )
 from model.data.examples import Example, Splits
 from model.data.files import read_splits
@@ -38,6 +35,7 @@ from model.errors import DataError, explain
 from model.heads import ValueHead
 from model.network import Network
 from model.pretrained import PretrainedConfig
+from model.training_config import AugmentConfig, DistillConfig, TrainConfig
 
 BLANK_LABEL = "_"  # of ctc heads
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")

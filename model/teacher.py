@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from model import checkpoint as checkpoints
-from model.config import DistillConfig, HeadConfig
+from model.config import HeadConfig
 from model.data.examples import Example
 from model.errors import DataError
 from model.network import Network
 from model.preprocess.batch import pad
 from model.preprocess.modalities import Preprocessor
+from model.training_config import DistillConfig
 
 BATCH = 64
 

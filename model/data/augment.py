@@ -7,9 +7,9 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable
 
-from model.config import AugmentConfig
 from model.data.examples import Example
 from model.preprocess.text import split_words
+from model.training_config import AugmentConfig
 
 Segment = tuple[tuple[str, ...], str]  # words, and their slot type ("" outside)
 CONTRACTIONS = frozenset({"s", "m", "re", "ll", "ve", "d", "t"})

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import AugmentConfig
 from model.data.examples import Example
+from model.training_config import AugmentConfig
 
 Floats = NDArray[np.float32]
 

@@ -3,8 +3,8 @@ import torch
 from model import checkpoint as checkpoints
 from model import recipe as recipes
 from model.batches import Batches, collate
-from model.config import AugmentConfig, DistillConfig
 from model.recipe import Recipe
+from model.training_config import AugmentConfig, DistillConfig
 
 
 def augmented(recipe: Recipe, copies: int, **others: object) -> Recipe:

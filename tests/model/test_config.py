@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from model.config import EncoderConfig, FrontendConfig, HeadConfig, ModelConfig, TrainConfig
+from model.config import EncoderConfig, FrontendConfig, HeadConfig, ModelConfig
+from model.training_config import TrainConfig
 
 SIZES = {"layers": 2, "heads": 4, "d_model": 20, "d_hidden": 37}
 

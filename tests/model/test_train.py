@@ -15,10 +15,10 @@ from model import checkpoint as checkpoints
 from model import recipe as recipes
 from model import train as training
 from model.batches import collate
-from model.config import AugmentConfig, DistillConfig
 from model.errors import DataError
 from model.evaluate import evaluate
 from model.train import one_cycle, torch_run
+from model.training_config import AugmentConfig, DistillConfig
 
 ROOT = Path(__file__).parents[2]
 # Trains, and is killed by SIGKILL at the given call of the given function.

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import AugmentConfig
 from model.data.augment import Augmenter, as_typed, segments, typed_copy
 from model.data.examples import Example
 from model.preprocess.text import split_words
+from model.training_config import AugmentConfig
 
 WORDS = st.sampled_from(
     ("what", "s", "t", "don't", "p.m.", "new", "york", "5", "$5", "rock-n-roll", "(", "...", "é")

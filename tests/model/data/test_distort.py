@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import AugmentConfig
 from model.data.distort import Distorter, coloured, faster, noisy, quicker
 from model.data.examples import Example
+from model.training_config import AugmentConfig
 
 RATE, STEP = 8000, 160
 
